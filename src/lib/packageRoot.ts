@@ -1,0 +1,23 @@
+/** Where kw is installed: the folder with package.json, sql/ and examples/. The same for sources and bundle. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+let root: string | undefined;
+
+export function packageRoot(): string {
+  if (root !== undefined) return root;
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('kw cannot find its own package.json');
+    folder = parent;
+  }
+  root = folder;
+  return folder;
+}
+
+/** The text of `sql/<name>.sql`, such as `readSql('queries/job_list')`. */
+export function readSql(name: string): string {
+  return readFileSync(join(packageRoot(), 'sql', `${name}.sql`), 'utf8');
+}
