@@ -1,0 +1,80 @@
+/** What is wrong in the configuration, and where. */
+import type { Place } from './model.ts';
+
+/** One thing to mend (`error`) or to know (`warning`). Never contains a secret. */
+export interface ConfigProblem {
+  readonly place: Place;
+  readonly severity: 'error' | 'warning';
+  /** What is wrong, and what to write instead. */
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** Beyond this many problems of one file only their number is told. */
+const MAX_PROBLEMS_PER_FILE = 200;
+
+/** Gathers problems: one mistake never hides the next. */
+export class ProblemList {
+  readonly #problems: ConfigProblem[] = [];
+  readonly #countByFile = new Map<string, number>();
+  #errors = 0;
+
+  error(place: Place, message: string, hint?: string): void {
+    this.#errors++;
+    this.#add({ place, severity: 'error', message, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  warning(place: Place, message: string, hint?: string): void {
+    this.#add({ place, severity: 'warning', message, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  /** Errors so far, those beyond the limit included. */
+  get errorCount(): number {
+    return this.#errors;
+  }
+
+  /** All problems, sorted by file, line and column. */
+  sorted(): ConfigProblem[] {
+    const all = [...this.#problems];
+    for (const [file, count] of this.#countByFile) {
+      const hidden = count - MAX_PROBLEMS_PER_FILE;
+      if (hidden <= 0) continue;
+      const place = { file, line: Number.MAX_SAFE_INTEGER, column: 1 };
+      all.push({ place, severity: 'error', message: `${hidden} more problems in this file` });
+    }
+    all.sort((a, b) => comparePlaces(a.place, b.place));
+    return all.map((problem) =>
+      problem.place.line === Number.MAX_SAFE_INTEGER
+        ? { ...problem, place: { ...problem.place, line: 0, column: 0 } }
+        : problem,
+    );
+  }
+
+  #add(problem: ConfigProblem): void {
+    const { file } = problem.place;
+    const count = (this.#countByFile.get(file) ?? 0) + 1;
+    this.#countByFile.set(file, count);
+    if (count <= MAX_PROBLEMS_PER_FILE) this.#problems.push(problem);
+  }
+}
+
+export function comparePlaces(a: Place, b: Place): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.line - b.line || a.column - b.column;
+}
+
+/** The place of a whole file or folder: line 0, which is not shown. */
+export function wholeFile(file: string): Place {
+  return { file, line: 0, column: 0 };
+}
+
+/** `file:line:column`, or only `file` for a whole file. */
+export function formatPlace(place: Place): string {
+  return place.line === 0 ? place.file : `${place.file}:${place.line}:${place.column}`;
+}
+
+/** `file:line:column: error: message (hint)`, in the form that editors and CI systems know from compilers. */
+export function formatProblem(problem: ConfigProblem): string {
+  const hint = problem.hint === undefined ? '' : ` (${problem.hint})`;
+  return `${formatPlace(problem.place)}: ${problem.severity}: ${problem.message}${hint}`;
+}

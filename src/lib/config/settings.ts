@@ -1,0 +1,135 @@
+/**
+ * The settings of a command: flag, then environment, then kw.yaml. Cheap when there is no kw.yaml: a job's
+ * prolog waits for `kw enable`, so nothing that parses is loaded before there is something to parse.
+ */
+import { dirname, resolve } from 'node:path';
+import { dataFolder } from '../dataFolder.ts';
+import { KwError } from '../errors.ts';
+import { DEFAULT_MAX_FUTURE_US, DEFAULT_MAX_PAST_US } from '../limits.ts';
+import { readConfigFile } from './configFile.ts';
+import { findSettingsFile, realSurroundings, type Surroundings } from './findSettings.ts';
+import { type ConfigProblem, formatProblem, ProblemList } from './place.ts';
+import { resolveReferences } from './references.ts';
+import { type FileSettings, readSettingsFile } from './settingsFile.ts';
+
+export interface Settings {
+  /** The kw.yaml that was read. */
+  readonly file?: string | undefined;
+  /** PostgreSQL URL, secrets resolved when it is asked for: throws KwError BAD_REFERENCE then. */
+  readonly databaseUrl?: string | undefined;
+  /** Of a `kw serve`. */
+  readonly url?: string | undefined;
+  /** For `kw serve`. Resolved when it is asked for, as databaseUrl. */
+  readonly token?: string | undefined;
+  /** Folder of the metric files; absolute. It need not exist. */
+  readonly metricsDir: string;
+  /** IANA name for tables for people; undefined is the zone of the machine. */
+  readonly timeZone?: string | undefined;
+  readonly dataFolder: string;
+  readonly logLevel: string;
+  /** The collector's local endpoint (status and self-metrics); undefined when switched off. */
+  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  /** Named credentials, their references not yet resolved: see resolveCredential() in credentials.ts. */
+  readonly credentials: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly collector: {
+    /** Name in `kw status`; undefined is the host's name. */
+    readonly name?: string | undefined;
+    /** Encoded batches that wait for the database; the oldest goes when there are more. */
+    readonly bufferBytes: number;
+    readonly flushIntervalMs: number;
+    readonly batchRows: number;
+    readonly phaseGridMs: number;
+  };
+  readonly limits: {
+    readonly maxPastUs: number;
+    readonly maxFutureUs: number;
+    /** Distinct label sets per user, metric and day. */
+    readonly labelSetsPerDay: number;
+  };
+  readonly jobs: {
+    /** A job that is still running after this is taken for forgotten. */
+    readonly runningMaxAgeMs: number;
+  };
+}
+
+export interface SettingsFlags {
+  readonly config?: string | undefined;
+  readonly database?: string | undefined;
+}
+
+const DAY_MS = 86_400_000;
+const DEFAULT_LISTEN = { host: '127.0.0.1', port: 9842 };
+
+/**
+ * The settings of this process. Throws KwError CONFIG_INVALID with every error of kw.yaml, CONFIG_UNREADABLE,
+ * CONFIG_UNSAFE (see findSettings.ts).
+ */
+export function loadSettings(flags: SettingsFlags = {}): Settings {
+  const { settings, problems } = readSettings(flags);
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) {
+    throw new KwError(errors.map(formatProblem).join('\n'), {
+      code: 'CONFIG_INVALID',
+      hint: 'mend kw.yaml, or name another file with --config',
+    });
+  }
+  return settings;
+}
+
+/** As loadSettings, but errors inside kw.yaml are returned, beside what could be read, for `kw config check`. */
+export function readSettings(
+  flags: SettingsFlags = {},
+  around: Surroundings = realSurroundings(),
+): { settings: Settings; problems: ConfigProblem[] } {
+  const problems = new ProblemList();
+  const found = findSettingsFile(flags.config, around);
+  const file: FileSettings | undefined =
+    found && readSettingsFile(found.path, readConfigFile(found.path, found.check), problems);
+  return { settings: combine(flags, around, file), problems: problems.sorted() };
+}
+
+function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings | undefined): Settings {
+  const { env } = around;
+  const folder = file ? dirname(file.path) : around.cwd;
+  const database = flags.database || env.KW_DATABASE_URL;
+  const source = { folder, env };
+  return {
+    file: file?.path,
+    get databaseUrl() {
+      if (database) return database;
+      return file?.databaseUrl && resolveUrl(file.databaseUrl, source);
+    },
+    // A database that was named more strongly than the server in the file is meant instead of it.
+    url: env.KW_URL || (database ? undefined : file?.url),
+    get token() {
+      return env.KW_TOKEN || (file?.token && resolveReferences(file.token, source));
+    },
+    metricsDir: file
+      ? resolve(folder, file.metricsDir ?? 'metrics.d')
+      : resolve(around.systemFolder, 'metrics.d'),
+    timeZone: file?.timeZone,
+    dataFolder: env.KW_DATA_DIR || !file?.dataDir ? dataFolder(env) : resolve(folder, file.dataDir),
+    logLevel: file?.logLevel ?? 'info',
+    listen: file?.listen === 'off' ? undefined : (file?.listen ?? DEFAULT_LISTEN),
+    credentials: file?.credentials ?? {},
+    collector: {
+      name: file?.collector?.name,
+      bufferBytes: file?.collector?.bufferBytes ?? 256e6,
+      flushIntervalMs: file?.collector?.flushIntervalMs ?? 1000,
+      batchRows: file?.collector?.batchRows ?? 10_000,
+      phaseGridMs: file?.collector?.phaseGridMs ?? 20,
+    },
+    limits: {
+      maxPastUs: file?.limits?.maxPastUs ?? DEFAULT_MAX_PAST_US,
+      maxFutureUs: file?.limits?.maxFutureUs ?? DEFAULT_MAX_FUTURE_US,
+      labelSetsPerDay: file?.limits?.labelSetsPerDay ?? 10_000,
+    },
+    jobs: { runningMaxAgeMs: file?.jobs?.runningMaxAgeMs ?? 30 * DAY_MS },
+  };
+}
+
+/** References in a URL: what they stand for is escaped, unless the reference is the whole URL. */
+function resolveUrl(text: string, source: { folder: string; env: NodeJS.ProcessEnv }): string {
+  const whole = /^\$\{[^{}]*\}$/.test(text);
+  return resolveReferences(text, whole ? source : { ...source, encode: encodeURIComponent });
+}

@@ -1,0 +1,233 @@
+/** The keys of kw.yaml, each checked at its place. */
+import type { readConfigFile } from './configFile.ts';
+import { Fields, fieldText } from './fields.ts';
+import type { ProblemList } from './place.ts';
+import { hasReference, withoutReferences } from './references.ts';
+import type { Settings } from './settings.ts';
+import { YamlFile } from './yamlFile.ts';
+import { yamlModule } from './yamlModule.ts';
+
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365.25 * DAY_MS;
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+
+/** What kw.yaml gave; undefined where it is silent. Texts with references are not resolved. */
+export interface FileSettings {
+  readonly path: string;
+  readonly databaseUrl?: string | undefined;
+  readonly url?: string | undefined;
+  readonly token?: string | undefined;
+  readonly metricsDir?: string | undefined;
+  readonly timeZone?: string | undefined;
+  readonly dataDir?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly listen?: Settings['listen'] | 'off';
+  readonly credentials?: Settings['credentials'] | undefined;
+  readonly collector?: Partial<Settings['collector']> | undefined;
+  readonly limits?: Partial<Settings['limits']> | undefined;
+  readonly jobs?: Partial<Settings['jobs']> | undefined;
+}
+
+/** Reads kw.yaml; what cannot be read is a problem and left out. */
+export function readSettingsFile(
+  path: string,
+  content: ReturnType<typeof readConfigFile>,
+  problems: ProblemList,
+): FileSettings {
+  const file = new YamlFile(path, content.text, problems);
+  const root = file.roots[0];
+  if (root === undefined) return { path };
+  if (file.roots[1]) problems.error(file.placeOf(file.roots[1]), 'kw.yaml holds one document only');
+  if (!yamlModule().isMap(root)) {
+    problems.error(file.placeOf(root), 'kw.yaml must be a map of settings', 'write "database_url: ..."');
+    return { path };
+  }
+  const fields = new Fields(file, root);
+  fields.refuseUnknown(TOP_KEYS, KWOLLECT_KEYS);
+  const settings: FileSettings = {
+    path,
+    databaseUrl: readDatabaseUrl(fields),
+    url: readServerUrl(fields),
+    token: fields.text('token'),
+    metricsDir: fields.text('metrics_dir'),
+    timeZone: readTimeZone(fields),
+    dataDir: fields.text('data_dir'),
+    logLevel: readLogLevel(fields),
+    listen: readListen(fields),
+    credentials: readCredentials(fields),
+    collector: readCollector(fields),
+    limits: readLimits(fields),
+    jobs: readJobs(fields),
+  };
+  if ((content.stat.mode & 0o004) !== 0) warnAboutReaders(fields, settings);
+  return settings;
+}
+
+const TOP_KEYS = [
+  'database_url',
+  'url',
+  'token',
+  'metrics_dir',
+  'time_zone',
+  'data_dir',
+  'log_level',
+  'listen',
+  'credentials',
+  'collector',
+  'limits',
+  'jobs',
+];
+
+/** Keys of kwollector.conf, and what stands for them here. */
+const KWOLLECT_KEYS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['db_host', 'db_port', 'db_name', 'db_user', 'db_password'].map((key) => [
+      key,
+      'write database_url: postgres://USER:PASSWORD@HOST/NAME',
+    ]),
+  ),
+  worker: 'remove it: one process serves all devices',
+};
+
+function readDatabaseUrl(fields: Fields): string | undefined {
+  const field = fields.get('database_url');
+  const text = fields.text('database_url');
+  if (field === undefined || text === undefined) return undefined;
+  if (/^postgres(ql)?:\/\//.test(text) || /^\$\{[^{}]*\}$/.test(text)) return text;
+  return fields.error(
+    field,
+    'database_url is no PostgreSQL URL',
+    'write postgres://USER:PASSWORD@HOST:PORT/NAME',
+  );
+}
+
+function readServerUrl(fields: Fields): string | undefined {
+  const field = fields.get('url');
+  const text = fields.text('url');
+  if (field === undefined || text === undefined) return undefined;
+  if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
+  return fields.error(
+    field,
+    'url is no HTTP address',
+    'write https://HOST:PORT of a kw serve; a database goes in database_url',
+  );
+}
+
+function readTimeZone(fields: Fields): string | undefined {
+  const field = fields.get('time_zone');
+  const text = fields.text('time_zone');
+  if (field === undefined || text === undefined) return undefined;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return text;
+  } catch {
+    return fields.error(
+      field,
+      'time_zone is no time zone that this machine knows',
+      'write a name such as Europe/Paris or UTC',
+    );
+  }
+}
+
+function readLogLevel(fields: Fields): string | undefined {
+  const field = fields.get('log_level');
+  const text = fields.text('log_level')?.toLowerCase();
+  if (field === undefined || text === undefined) return undefined;
+  // Kwollect's word.
+  if (text === 'warning') return 'warn';
+  if (LOG_LEVELS.some((level) => level === text)) return text;
+  return fields.error(field, 'log_level is none that kw knows', `write one of ${LOG_LEVELS.join(', ')}`);
+}
+
+function readListen(fields: Fields): Settings['listen'] | 'off' {
+  const field = fields.get('listen');
+  const text = fields.text('listen')?.trim();
+  if (field === undefined || text === undefined) return undefined;
+  if (['off', 'no', 'false'].includes(text.toLowerCase())) return 'off';
+  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) {
+    return fields.error(field, 'listen must be an address and a port', 'write 127.0.0.1:9842, or off');
+  }
+  const host = (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, '');
+  if (host !== 'localhost' && host !== '::1' && !host.startsWith('127.')) {
+    fields.warning(field, 'everyone who reaches this address can read the status of the collector');
+  }
+  return { host, port };
+}
+
+function readCredentials(fields: Fields): Settings['credentials'] | undefined {
+  const map = fields.map('credentials');
+  if (map === undefined) return undefined;
+  const credentials: Record<string, Record<string, string>> = Object.create(null);
+  for (const { key } of map.all()) {
+    const credential = map.textMap(key);
+    if (credential !== undefined) credentials[key] = credential;
+  }
+  return credentials;
+}
+
+function readCollector(fields: Fields): FileSettings['collector'] {
+  const map = fields.map('collector');
+  map?.refuseUnknown(['name', 'buffer', 'flush_interval', 'batch_rows', 'phase_grid']);
+  return (
+    map &&
+    defined({
+      name: map.text('name'),
+      bufferBytes: map.size('buffer', 1e6, 64e9),
+      flushIntervalMs: map.duration('flush_interval', 50, 60_000),
+      batchRows: map.integer('batch_rows', 1, 1_000_000),
+      phaseGridMs: map.duration('phase_grid', 1, 1000),
+    })
+  );
+}
+
+function readLimits(fields: Fields): FileSettings['limits'] {
+  const map = fields.map('limits');
+  map?.refuseUnknown(['max_past', 'max_future', 'label_sets_per_day']);
+  if (map === undefined) return undefined;
+  const maxPastMs = map.duration('max_past', DAY_MS, 100 * YEAR_MS);
+  const maxFutureMs = map.duration('max_future', 0, YEAR_MS);
+  return defined({
+    maxPastUs: maxPastMs === undefined ? undefined : maxPastMs * 1000,
+    maxFutureUs: maxFutureMs === undefined ? undefined : maxFutureMs * 1000,
+    labelSetsPerDay: map.integer('label_sets_per_day', 1, 100_000_000),
+  });
+}
+
+function readJobs(fields: Fields): FileSettings['jobs'] {
+  const map = fields.map('jobs');
+  map?.refuseUnknown(['running_max_age']);
+  return map && defined({ runningMaxAgeMs: map.duration('running_max_age', 60_000, 10 * YEAR_MS) });
+}
+
+/** The same object without its undefined fields. */
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+/** Everyone on the machine may read this file: say so if a secret stands in it. */
+function warnAboutReaders(fields: Fields, settings: FileSettings): void {
+  const place =
+    fields.get('database_url') && holdsPassword(settings.databaseUrl) ? 'database_url' : undefined;
+  const secretKey = place ?? (settings.token && withoutReferences(settings.token) ? 'token' : undefined);
+  const credential = Object.values(settings.credentials ?? {}).some((fieldsOfOne) =>
+    Object.entries(fieldsOfOne).some(
+      ([name, text]) => /pass|key|token|secret|community/.test(name) && !hasReference(text),
+    ),
+  );
+  const field = fields.get(secretKey ?? (credential ? 'credentials' : ''));
+  if (field === undefined || fieldText(field) === '') return;
+  fields.warning(
+    field,
+    `${field.key} holds a secret, and every user of this machine can read this file`,
+    `chmod o-r ${settings.path}, or keep the secret elsewhere: \${file:PATH}`,
+  );
+}
+
+function holdsPassword(url: string | undefined): boolean {
+  const password = /^[a-z]+:\/\/[^/@]*?:([^/@]*)@/.exec(url === undefined ? '' : withoutReferences(url));
+  return password?.[1] !== undefined && password[1] !== '';
+}
