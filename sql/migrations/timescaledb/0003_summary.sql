@@ -1,0 +1,85 @@
+-- metrics_summary: 5 minutes a row, of finite values only (one NaN would turn avg and max into NaN), the others
+-- counted apart. value is the mean; of counters (`_total`) the last one. Labels that change with every reading
+-- do not separate series. Real-time: what is not yet materialised is computed when it is read.
+CREATE MATERIALIZED VIEW kw.metrics_summary
+WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
+SELECT
+  time_bucket(INTERVAL '5 minutes', timestamp) AS bucket,
+  device_id,
+  metric_id,
+  labels - '{value_str,_metric_scrape_time,_timestamp}'::text[] AS labels,
+  CASE WHEN right(metric_id, 6) = '_total'
+    THEN last(value, timestamp) FILTER (WHERE value > '-Infinity' AND value < 'Infinity')
+    ELSE avg(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity')
+  END AS value,
+  min(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS min,
+  max(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS max,
+  count(*) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS count,
+  count(*) FILTER (WHERE NOT (value > '-Infinity' AND value < 'Infinity')) AS count_not_finite
+FROM kw.metrics
+GROUP BY 1, 2, 3, 4
+WITH NO DATA;
+GRANT SELECT ON kw.metrics_summary TO kw_reader;
+
+-- Refreshes the summary where raw values changed (TimescaleDB keeps a log of that, late rows included), then
+-- drops what is older than the retention asks for. Runs every 5 minutes as a job of TimescaleDB.
+-- It never refreshes where there is no raw chunk: dropping a chunk counts as a change, and a refresh there
+-- would delete the summary of what was dropped. Hence one call for each run of adjoining chunks.
+CREATE PROCEDURE kw.refresh_summary(job_id int DEFAULT NULL, config jsonb DEFAULT NULL)
+LANGUAGE plpgsql AS $$
+DECLARE
+  settled timestamptz := date_bin('5 minutes', now() - interval '10 minutes', '2000-01-01 00:00Z');
+  extension_schema name;
+  first_times timestamptz[];
+  last_times timestamptz[];
+  dropped timestamptz;
+BEGIN
+  SELECT n.nspname INTO extension_schema
+  FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+  WHERE e.extname = 'timescaledb';
+
+  SELECT array_agg(r.first_time ORDER BY r.first_time), array_agg(r.last_time ORDER BY r.first_time)
+  INTO first_times, last_times
+  FROM (
+    SELECT greatest(min(s.range_start), kw.raw_dropped_before()) AS first_time,
+           least(max(s.range_end), settled) AS last_time
+    FROM (
+      SELECT c.*, count(*) FILTER (WHERE c.is_start) OVER (ORDER BY c.range_start) AS run
+      FROM (
+        SELECT range_start, range_end,
+               range_start IS DISTINCT FROM lag(range_end) OVER (ORDER BY range_start) AS is_start
+        FROM timescaledb_information.chunks
+        WHERE hypertable_schema = 'kw' AND hypertable_name = 'metrics'
+      ) c
+    ) s
+    GROUP BY s.run
+  ) r
+  WHERE r.first_time <= r.last_time - interval '5 minutes';
+
+  COMMIT; -- each refresh has transactions of its own
+  FOR i IN 1 .. coalesce(cardinality(first_times), 0) LOOP
+    EXECUTE format('CALL %I.refresh_continuous_aggregate(%L, %L::timestamptz, %L::timestamptz)',
+      extension_schema, 'kw.metrics_summary', first_times[i], last_times[i]);
+  END LOOP;
+
+  IF kw.setting_interval('raw_retention') IS NOT NULL THEN
+    SELECT max(c.range_end) INTO dropped
+    FROM timescaledb_information.chunks c
+    WHERE c.hypertable_schema = 'kw' AND c.hypertable_name = 'metrics'
+      AND c.range_end <= least(now() - kw.setting_interval('raw_retention'), settled);
+    IF dropped > kw.raw_dropped_before() THEN
+      UPDATE kw.settings SET value = to_jsonb(dropped) WHERE name = 'raw_dropped_before';
+    END IF;
+    IF dropped IS NOT NULL THEN
+      EXECUTE format('SELECT %I.drop_chunks(%L, older_than => %L::timestamptz)', extension_schema, 'kw.metrics', dropped);
+    END IF;
+    COMMIT;
+  END IF;
+  IF kw.setting_interval('summary_retention') IS NOT NULL THEN
+    EXECUTE format('SELECT %I.drop_chunks(%L, older_than => %L::timestamptz)', extension_schema,
+      'kw.metrics_summary', now() - kw.setting_interval('summary_retention'));
+  END IF;
+END
+$$;
+REVOKE ALL ON PROCEDURE kw.refresh_summary FROM PUBLIC;
+SELECT add_job('kw.refresh_summary', INTERVAL '5 minutes');

@@ -1,0 +1,47 @@
+-- The roles of kw. They belong to the whole cluster and may serve several databases in it; this file can be
+-- run as often as needed, by a superuser or by a login with CREATEROLE. `kw db migrate` runs it; before a
+-- restore into a new cluster run it by hand: psql -f sql/roles.sql.
+--
+--   kw_owner      owns every table and function of kw; nobody can connect as it
+--   kw_reader     reads all metrics, jobs and states
+--   kw_writer     pushes values, enables optional metrics on the nodes of its own jobs
+--   kw_scheduler  starts and stops the jobs of everybody, enables metrics for them: for prologs and epilogs
+--   kw_collector  stores metrics and its own state; reads no metrics and deletes none
+--   kw_admin      all of these, and the owner's rights
+DO $$
+DECLARE
+  wanted text;
+  pair text[];
+BEGIN
+  FOREACH wanted IN ARRAY ARRAY['kw_owner', 'kw_reader', 'kw_writer', 'kw_scheduler', 'kw_collector', 'kw_admin'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE', wanted);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        NULL; -- another database of this cluster is being migrated at the same moment
+      END;
+    END IF;
+  END LOOP;
+
+  FOREACH pair SLICE 1 IN ARRAY ARRAY[
+    ['kw_owner', 'kw_admin'], ['kw_reader', 'kw_admin'], ['kw_writer', 'kw_admin'],
+    ['kw_scheduler', 'kw_admin'], ['kw_collector', 'kw_admin']
+  ] LOOP
+    IF NOT EXISTS (
+      SELECT FROM pg_catalog.pg_auth_members
+      WHERE roleid = pair[1]::regrole AND member = pair[2]::regrole
+    ) THEN
+      BEGIN
+        EXECUTE format('GRANT %I TO %I', pair[1], pair[2]);
+      EXCEPTION WHEN unique_violation OR internal_error THEN
+        NULL; -- the same again ("tuple concurrently updated")
+      END;
+    END IF;
+  END LOOP;
+
+  -- What kw_owner shall own is made by SET ROLE; a superuser may do that anyway.
+  IF NOT pg_catalog.pg_has_role(current_user, 'kw_owner', 'MEMBER') THEN
+    EXECUTE format('GRANT kw_owner TO %I', current_user);
+  END IF;
+END
+$$;

@@ -1,0 +1,137 @@
+/**
+ * The way to a database: which one, and a connection to it whose errors say what to do.
+ */
+import pg from 'pg';
+import { KwError } from '../errors.ts';
+import { embeddedExists, startEmbedded } from './embedded/server.ts';
+import { databaseError } from './errors.ts';
+import { parseDatabaseUrl } from './url.ts';
+
+export interface DatabaseTarget {
+  /** May hold a password: never print it. */
+  readonly url: string;
+  /** Safe to print. */
+  readonly label: string;
+  /** The server in the user's own data folder. */
+  readonly embedded: boolean;
+}
+
+/** What of the settings decides about the database. */
+export interface DatabaseSettings {
+  readonly databaseUrl?: string | undefined;
+  readonly dataFolder: string;
+}
+
+export interface ClientOptions {
+  /** Shown in pg_stat_activity; `kw` unless told. */
+  readonly applicationName?: string;
+  /** Bound on connecting, name look-up and login included; 10 s unless told here or in the URL. */
+  readonly connectTimeoutMs?: number;
+  /** Bound on every statement; none unless told. */
+  readonly statementTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * The database that is meant: the configured one, else the embedded one if there is one (started if it is
+ * stopped). Nothing else makes a database: a prolog without its environment must not write into a private one.
+ *
+ * @throws KwError NO_DATABASE
+ */
+export async function resolveDatabase(settings: DatabaseSettings): Promise<DatabaseTarget> {
+  const url = settings.databaseUrl;
+  if (url) return { url, label: parseDatabaseUrl(url).label, embedded: false };
+  if (embeddedExists(settings.dataFolder)) {
+    const server = await startEmbedded(settings.dataFolder);
+    return { url: server.url, label: server.label, embedded: true };
+  }
+  throw new KwError('no database: set KW_URL or KW_DATABASE_URL, or run kw db start', {
+    code: 'NO_DATABASE',
+  });
+}
+
+/**
+ * A connected client; the caller ends it. Times come as text in UTC, int8 as a number where that is exact.
+ *
+ * @throws KwError DATABASE_AWAY, DATABASE_AUTH, DATABASE_TLS, DATABASE_UNKNOWN, ...
+ */
+export async function openClient(target: DatabaseTarget, options: ClientOptions = {}): Promise<pg.Client> {
+  const { config, attempts } = parseDatabaseUrl(target.url);
+  const timeoutMs = options.connectTimeoutMs ?? config.connectionTimeoutMillis ?? CONNECT_TIMEOUT_MS;
+  const deadline = Date.now() + timeoutMs;
+  let failure: unknown;
+  for (const ssl of attempts) {
+    const client = new pg.Client({
+      ...config,
+      ssl,
+      application_name: options.applicationName ?? config.application_name ?? 'kw',
+      connectionTimeoutMillis: Math.max(1, deadline - Date.now()),
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      options: `${config.options ?? ''} -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres`,
+      types,
+      ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+    });
+    // A connection that breaks while nobody waits would end the process; the next query fails anyway.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      void client.end().catch(() => {});
+      // libpq tries the other way only when the server spoke, not when there is no server.
+      failure ??= error;
+      if (!wantsOtherTls(error)) break;
+    }
+  }
+  throw databaseError(failure, target.label);
+}
+
+function wantsOtherTls(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return /does not support SSL/.test(error.message) || ('code' in error && error.code === '28000');
+}
+
+/** Resolves, opens, runs, and ends the connection whatever happens; errors of statements become KwErrors. */
+export async function withClient<T>(
+  settings: DatabaseSettings,
+  use: (client: pg.Client, target: DatabaseTarget) => Promise<T>,
+  options: ClientOptions = {},
+): Promise<T> {
+  const target = await resolveDatabase(settings);
+  const client = await openClient(target, options);
+  try {
+    return await use(client, target);
+  } catch (error) {
+    throw isDatabaseError(error) ? databaseError(error, target.label) : error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Errors of the server and of the connection, as opposed to defects of kw. */
+function isDatabaseError(error: unknown): boolean {
+  return (
+    error instanceof pg.DatabaseError ||
+    (error instanceof Error &&
+      (('code' in error && 'syscall' in error) || /Connection terminated/.test(error.message)))
+  );
+}
+
+const INT8 = 20;
+/** timestamp, timestamptz, date, time, interval and their arrays: text, since a Date loses microseconds. */
+const TEXT_TYPES = new Set([1114, 1184, 1082, 1083, 1266, 1186, 1115, 1185, 1182, 1187]);
+
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => {
+    if (format !== 'binary' && oid === INT8) return parseInt8;
+    if (format !== 'binary' && TEXT_TYPES.has(oid)) return (text: string) => text;
+    return pg.types.getTypeParser(oid, format as 'text');
+  },
+};
+
+function parseInt8(text: string): number | string {
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : text;
+}

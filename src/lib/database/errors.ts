@@ -1,0 +1,132 @@
+/**
+ * What goes wrong between kw and a database, as sentences that say what to do. The password is in none of them:
+ * they are made of the label of a database and of the server's own words.
+ */
+import { KwError } from '../errors.ts';
+
+/** Codes of sockets and of PostgreSQL that mean: not there now, may be back soon. */
+const AWAY = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT', // the Unix socket
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '57P05', // idle_session_timeout
+  '53300', // too_many_connections
+  '08000',
+  '08001',
+  '08003',
+  '08004',
+  '08006',
+]);
+
+/** Transactions that may simply be run again. */
+const AGAIN = new Set(['40001', '40P01', '55P03', '57014', '53200', '53100']);
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Whether the database is away, as opposed to unwilling: worth trying again later. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof KwError) return error.code === 'DATABASE_AWAY';
+  const code = codeOf(error);
+  if (code !== undefined) return AWAY.has(code);
+  return (
+    error instanceof Error &&
+    /Connection terminated|timeout expired|not queryable|Client was closed|server closed/.test(error.message)
+  );
+}
+
+/** Whether the same statement may succeed when it is tried again on the same connection. */
+export function isTransient(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== undefined && AGAIN.has(code);
+}
+
+/**
+ * Any error of a connection or statement as a KwError; those that are one already stay as they are.
+ * @param label of the database, safe to print
+ */
+export function databaseError(error: unknown, label: string): KwError {
+  if (error instanceof KwError) return error;
+  const code = codeOf(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const make = (kind: string, message: string, hint?: string) =>
+    new KwError(message, { code: kind, hint, cause: error });
+
+  if (isAway(error))
+    return make('DATABASE_AWAY', `the database ${label} cannot be reached: ${said}`, awayHint(code));
+  switch (code) {
+    case '28P01':
+    case '28000':
+      return make(
+        'DATABASE_AUTH',
+        `the database ${label} refuses the login: ${said}`,
+        'check user and password in KW_DATABASE_URL, and pg_hba.conf on the server',
+      );
+    case '3D000':
+      return make(
+        'DATABASE_UNKNOWN',
+        `the server has no such database: ${said}`,
+        'make it with createdb, then run kw db migrate',
+      );
+    case '42501':
+      return make(
+        'DATABASE_RIGHTS',
+        `not allowed on ${label}: ${said}`,
+        'ask an administrator for the role that this needs: kw_reader, kw_writer, kw_scheduler, kw_collector or kw_admin',
+      );
+    case '3F000':
+    case '42P01':
+    case '42883':
+      if (/\bkw\b/.test(said)) {
+        return make(
+          'SCHEMA_MISSING',
+          `the database ${label} lacks what this kw needs: ${said}`,
+          'run kw db migrate',
+        );
+      }
+      break;
+    case '57014':
+      return make('DATABASE_TIMEOUT', `the database ${label} took too long: ${said}`);
+    default:
+  }
+  if (/SASL|password must be a string|client password/i.test(said)) {
+    return make(
+      'DATABASE_AUTH',
+      `the database ${label} asks for a password`,
+      'put it into KW_DATABASE_URL, PGPASSWORD or ~/.pgpass',
+    );
+  }
+  if (isTlsError(code, said)) {
+    return make(
+      'DATABASE_TLS',
+      `no trusted TLS connection to ${label}: ${said}`,
+      'check sslmode and sslrootcert in the database URL',
+    );
+  }
+  return make('DATABASE_ERROR', `the database ${label} reports: ${said}`);
+}
+
+function awayHint(code: string | undefined): string {
+  if (code === '53300') return 'all its connections are in use: raise max_connections, or end some';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'check the name of the host in KW_DATABASE_URL';
+  return 'check that it runs and that KW_DATABASE_URL names it';
+}
+
+function isTlsError(code: string | undefined, said: string): boolean {
+  if (code !== undefined && /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code))
+    return true;
+  return /does not support SSL|certificate/i.test(said);
+}
