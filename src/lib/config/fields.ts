@@ -38,6 +38,15 @@ export class Fields {
     return this.#fields.get(key)?.place ?? this.place;
   }
 
+  /** Whether the key is there, with or without a value. */
+  has(key: string): boolean {
+    return this.#fields.has(key);
+  }
+
+  errorAt(place: Place, message: string, hint?: string): void {
+    this.#file.problems.error(place, message, hint);
+  }
+
   error(field: YamlField, message: string, hint?: string): undefined {
     this.#file.problems.error(field.place, message, hint);
     return undefined;

@@ -1,0 +1,89 @@
+/** Batches that wait for the database: first in, first out, bounded in bytes. When it is full the oldest goes. */
+import type { Batch } from './batch.ts';
+
+export class Backlog {
+  readonly #limitBytes: number;
+  readonly #onLost: (batch: Batch) => void;
+  #batches: Batch[] = [];
+  /** Index of the oldest batch: shift() on a long array would copy it each time. */
+  #head = 0;
+  /** The oldest batch is on its way to the database: whether it is stored is not known, so it must stay. */
+  #headTaken = false;
+  #bytes = 0;
+  #rows = 0;
+
+  /** @param limitBytes of encoded batches; one batch is always kept, whatever its size */
+  constructor(limitBytes: number, onLost: (batch: Batch) => void) {
+    this.#limitBytes = limitBytes;
+    this.#onLost = onLost;
+  }
+
+  get length(): number {
+    return this.#batches.length - this.#head;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  push(batch: Batch): void {
+    this.#batches.push(batch);
+    this.#bytes += batch.copy.length;
+    this.#rows += batch.rows;
+    while (this.#bytes > this.#limitBytes && this.length > (this.#headTaken ? 2 : 1)) this.#dropOldest();
+  }
+
+  /** The oldest batch; it stays until acknowledge(). */
+  take(): Batch | undefined {
+    const batch = this.#batches[this.#head];
+    this.#headTaken = batch !== undefined;
+    return batch;
+  }
+
+  /** The batch that was taken is stored: forget it. */
+  acknowledge(): void {
+    if (!this.#headTaken) throw new Error('no batch is taken');
+    this.#headTaken = false;
+    this.#remove(this.#head);
+  }
+
+  /** Rows that are left when the collector gives up waiting; forgets them. */
+  clear(): number {
+    const rows = this.#rows;
+    this.#batches = [];
+    this.#head = 0;
+    this.#headTaken = false;
+    this.#bytes = 0;
+    this.#rows = 0;
+    return rows;
+  }
+
+  #dropOldest(): void {
+    if (!this.#headTaken) {
+      this.#onLost(this.#remove(this.#head));
+      return;
+    }
+    // Move the taken batch one up, over the one that goes.
+    const taken = this.#batches[this.#head] as Batch;
+    const lost = this.#batches[this.#head + 1] as Batch;
+    this.#batches[this.#head + 1] = taken;
+    this.#batches[this.#head] = lost;
+    this.#onLost(this.#remove(this.#head));
+  }
+
+  #remove(index: number): Batch {
+    const batch = this.#batches[index] as Batch;
+    this.#head++;
+    this.#bytes -= batch.copy.length;
+    this.#rows -= batch.rows;
+    if (this.#head > 1024 && this.#head * 2 > this.#batches.length) {
+      this.#batches = this.#batches.slice(this.#head);
+      this.#head = 0;
+    }
+    return batch;
+  }
+}

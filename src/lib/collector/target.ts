@@ -1,0 +1,228 @@
+/**
+ * A target: one endpoint of the network with its session, and the loops that read it, one a period.
+ *
+ * Polls of one target never overlap. A loop that is due while another one is read waits for it, at most one poll a
+ * loop, the shortest period first; a loop that is due again while it still waits or runs has missed an interval.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { MetricEntry } from '../config/model.ts';
+import type { MetricRequest, PollResult, ProblemKind, Session } from '../devices/driver.ts';
+import { type Loop, pollTimeoutMs } from './loop.ts';
+import { phaseMs } from './phase.ts';
+import type { Schedule } from './schedule.ts';
+
+/** What is counted for each target, since the start of the collector or of the target. */
+export interface TargetCounters {
+  /** Whether the last poll was answered; undefined before the first one. */
+  up: boolean | undefined;
+  polls: number;
+  /** Intervals in which no poll could begin. */
+  missed: number;
+  samples: number;
+  /** Problems by kind. */
+  readonly errors: Partial<Record<ProblemKind, number>>;
+  lastError: string | undefined;
+  lastPollUs: number | undefined;
+  lastUpUs: number | undefined;
+  /** Duration of the last poll in milliseconds. */
+  pollMs: number | undefined;
+}
+
+export interface TargetSurroundings {
+  readonly schedule: Schedule;
+  readonly phaseGridMs: number;
+  readonly monotonicMs: () => number;
+  readonly nowUs: () => number;
+  /** Takes the result of each poll, after the target counted it. */
+  readonly onResult: (target: Target, loop: Loop, result: PollResult) => void;
+  /** The polls under way and when each began: what has not been answered before cannot be called stored. */
+  readonly running: Map<Target, number>;
+  /** A driver broke its promise never to reject: a defect of kw, told and survived. */
+  readonly onDefect: (target: Target, error: unknown) => void;
+}
+
+export class Target {
+  /** Scheme, endpoint and what else separates sessions; may hold secrets, never printed. */
+  readonly key: string;
+  readonly counters: TargetCounters = {
+    up: undefined,
+    polls: 0,
+    missed: 0,
+    samples: 0,
+    errors: {},
+    lastError: undefined,
+    lastPollUs: undefined,
+    lastUpUs: undefined,
+    pollMs: undefined,
+  };
+  /** Everything that is configured on this endpoint, read or not. */
+  entries: readonly MetricEntry[] = [];
+
+  readonly #surroundings: TargetSurroundings;
+  readonly #session: Session;
+  readonly #requests = new WeakMap<MetricEntry, MetricRequest>();
+  readonly #loops = new Map<number, Loop>();
+  readonly #waiting: Loop[] = [];
+  #current: Loop | undefined;
+  #idle: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(key: string, session: Session, surroundings: TargetSurroundings) {
+    this.key = key;
+    this.#session = session;
+    this.#surroundings = surroundings;
+  }
+
+  get protocol(): string {
+    return this.entries[0]?.url.scheme ?? '';
+  }
+
+  /** Host and port, for people. */
+  get hostPort(): string {
+    return this.entries[0]?.url.hostPort ?? '';
+  }
+
+  get deviceIds(): string[] {
+    return [...new Set(this.entries.map((entry) => entry.deviceId))];
+  }
+
+  get loops(): Iterable<Loop> {
+    return this.#loops.values();
+  }
+
+  /**
+   * Sets what is read and how often. Loops whose metrics did not change are left alone; a loop that goes on keeps
+   * its instants. `atOnce`: entries that were just promoted, to be read now and not only at their next instant.
+   */
+  read(periods: ReadonlyMap<number, readonly MetricEntry[]>, atOnce: readonly MetricEntry[] = []): void {
+    for (const [periodMs, loop] of this.#loops) {
+      if (periods.has(periodMs)) continue;
+      loop.scheduled?.cancel();
+      this.#loops.delete(periodMs);
+      const waiting = this.#waiting.indexOf(loop);
+      if (waiting >= 0) this.#waiting.splice(waiting, 1);
+    }
+    for (const [periodMs, entries] of periods) {
+      const loop = this.#loops.get(periodMs);
+      if (loop && sameMembers(loop.entries, entries)) continue;
+      const poll = this.#plan(entries);
+      const timeoutMs = pollTimeoutMs(entries, periodMs);
+      if (loop) {
+        Object.assign(loop, { entries, poll, timeoutMs });
+      } else {
+        this.#addLoop({ periodMs, entries, poll, timeoutMs, scheduled: undefined });
+      }
+    }
+    if (atOnce.length > 0) {
+      const periodMs = 10_000;
+      const timeoutMs = pollTimeoutMs(atOnce, periodMs);
+      this.#request({ periodMs, entries: atOnce, poll: this.#plan(atOnce), timeoutMs, scheduled: undefined });
+    }
+  }
+
+  /** Reads every loop once, now, in turn; resolves when all are read. */
+  async readOnce(): Promise<void> {
+    for (const loop of this.#loops.values()) this.#request(loop);
+    while (this.#current) await this.#idle;
+  }
+
+  /** Stops the schedule; a poll that is under way goes on. Resolves when none is. */
+  async stopPolling(): Promise<void> {
+    for (const loop of this.#loops.values()) loop.scheduled?.cancel();
+    this.#waiting.length = 0;
+    while (this.#current) await this.#idle;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const loop of this.#loops.values()) loop.scheduled?.cancel();
+    this.#loops.clear();
+    this.#waiting.length = 0;
+    this.#surroundings.running.delete(this);
+    await this.#session.close();
+  }
+
+  #plan(entries: readonly MetricEntry[]) {
+    return this.#session.plan(entries.map((entry) => this.#requestOf(entry)));
+  }
+
+  /** One object an entry for as long as it is configured: a driver may remember things by it. */
+  #requestOf(entry: MetricEntry): MetricRequest {
+    let request = this.#requests.get(entry);
+    if (!request) {
+      const { url, deviceId, name: metricId, labels, scaleFactor } = entry;
+      request = { url, deviceId, metricId, labels, scaleFactor };
+      this.#requests.set(entry, request);
+    }
+    return request;
+  }
+
+  #addLoop(loop: Loop): void {
+    const { schedule, phaseGridMs } = this.#surroundings;
+    this.#loops.set(loop.periodMs, loop);
+    // The phase hangs on what an administrator sees, not on the password.
+    const phase = phaseMs(`${this.protocol} ${this.hostPort}`, loop.periodMs, phaseGridMs);
+    loop.scheduled = schedule.add(loop.periodMs, phase, (missed) => {
+      this.counters.missed += missed;
+      this.#request(loop);
+    });
+  }
+
+  #request(loop: Loop): void {
+    if (this.#closed) return;
+    if (loop === this.#current || this.#waiting.includes(loop)) {
+      this.counters.missed++;
+    } else if (this.#current) {
+      this.#waiting.push(loop);
+      this.#waiting.sort((a, b) => a.periodMs - b.periodMs);
+    } else {
+      this.#idle = this.#work(loop);
+    }
+  }
+
+  async #work(first: Loop): Promise<void> {
+    for (let loop: Loop | undefined = first; loop; loop = this.#waiting.shift()) {
+      this.#current = loop;
+      await this.#pollOnce(loop);
+    }
+    this.#current = undefined;
+  }
+
+  async #pollOnce(loop: Loop): Promise<void> {
+    const { running, monotonicMs, nowUs, onResult, onDefect } = this.#surroundings;
+    const { counters } = this;
+    const startedMs = monotonicMs();
+    const startedUs = nowUs();
+    running.set(this, startedUs);
+    try {
+      const result = await loop.poll.read(loop.timeoutMs);
+      if (this.#closed) return;
+      counters.polls++;
+      counters.samples += result.samples.length;
+      counters.pollMs = monotonicMs() - startedMs;
+      counters.lastPollUs = startedUs;
+      if (result.up) counters.lastUpUs = result.timestampUs;
+      for (const { kind, message, count } of result.problems) {
+        counters.errors[kind] = (counters.errors[kind] ?? 0) + (count ?? 1);
+        counters.lastError = message;
+      }
+      onResult(this, loop, result);
+      counters.up = result.up;
+    } catch (error) {
+      onDefect(this, error);
+    } finally {
+      running.delete(this);
+    }
+  }
+}
+
+function sameMembers(a: readonly MetricEntry[], b: readonly MetricEntry[]): boolean {
+  return a.length === b.length && a.every((entry, index) => entry === b[index]);
+}
+
+/** Whether two entries mean the same reading: where they stand in a file does not matter. */
+export function sameEntry(a: MetricEntry, b: MetricEntry): boolean {
+  const { place: _a, driver: driverA, ...restA } = a;
+  const { place: _b, driver: driverB, ...restB } = b;
+  return driverA === driverB && isDeepStrictEqual(restA, restB);
+}
