@@ -1,5 +1,9 @@
 #!/usr/bin/env node
 /** kw, from the bundle in dist/. */
-import { main } from '../dist/main.js';
+import module from 'node:module';
 
+// Node 22 keeps compiled code on disk when asked to; Node 20 cannot.
+module.enableCompileCache?.();
+
+const { main } = await import('../dist/main.js');
 await main(import.meta.url);

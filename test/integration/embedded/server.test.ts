@@ -1,5 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -9,18 +9,24 @@ import {
   startEmbedded,
   stopEmbedded,
 } from '../../../src/lib/database/embedded/server.ts';
+import { temporaryFolder } from '../../support/temporaryFolder.ts';
 
 let folder: string;
+let removeFolder: () => void;
+let sleeper: ChildProcess | undefined;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'kw-test-'));
-  chmodSync(folder, 0o755);
+  ({ folder, remove: removeFolder } = temporaryFolder());
 });
 
 afterEach(async () => {
+  sleeper?.kill();
+  sleeper = undefined;
   await stopEmbedded(folder);
-  rmSync(folder, { recursive: true, force: true });
+  removeFolder();
 });
+
+const fast = { durable: false };
 
 async function scalar(url: string, sql: string): Promise<unknown> {
   const client = new pg.Client({ connectionString: url });
@@ -33,23 +39,145 @@ async function scalar(url: string, sql: string): Promise<unknown> {
   }
 }
 
+async function killHard(pid: number | undefined): Promise<void> {
+  if (pid === undefined) throw new Error('no server runs');
+  process.kill(pid, 'SIGKILL');
+  for (let i = 0; i < 500 && embeddedStatus(folder).running; i++) await new Promise((r) => setTimeout(r, 10));
+}
+
 describe('the embedded server', () => {
   test('is made, adopted, stopped and started again with its rows', async () => {
     expect(embeddedExists(folder)).toBe(false);
-    const first = await startEmbedded(folder, { durable: false });
+    const first = await startEmbedded(folder, fast);
     expect(first.adopted).toBe(false);
     expect(first.label).toBe(`embedded PostgreSQL in ${folder}/postgres`);
     await scalar(first.url, 'CREATE TABLE kept AS SELECT 42 AS n');
 
-    const second = await startEmbedded(folder);
-    expect(second).toEqual({ ...first, adopted: true });
+    expect(await startEmbedded(folder)).toEqual({ ...first, adopted: true });
 
     expect(await stopEmbedded(folder)).toBe(true);
     expect(await stopEmbedded(folder)).toBe(false);
     expect(embeddedStatus(folder)).toMatchObject({ exists: true, running: false, pid: undefined });
 
     const third = await startEmbedded(folder);
-    expect(third.adopted).toBe(false);
+    expect(third).toEqual(first);
     expect(await scalar(third.url, 'SELECT n FROM kept')).toBe(42);
+  });
+
+  test('is durable, UTF-8, in UTC, without TCP, and keeps its secrets to its owner', async () => {
+    const { url } = await startEmbedded(folder);
+    const settings = [
+      'fsync',
+      'synchronous_commit',
+      'server_encoding',
+      'TimeZone',
+      'listen_addresses',
+      'jit',
+    ];
+    const found = await Promise.all(settings.map((name) => scalar(url, `SELECT current_setting('${name}')`)));
+    expect(found).toEqual(['on', 'on', 'UTF8', 'UTC', '', 'off']);
+    const modeOf = (path: string) => (statSync(join(folder, 'postgres', path)).mode & 0o777).toString(8);
+    expect([modeOf('data'), modeOf('run'), modeOf('data/kw-credentials.json')]).toEqual([
+      '700',
+      '700',
+      '600',
+    ]);
+    await expect(scalar(url.replace(/:[^:@]+@/, ':wrong@'), 'SELECT 1')).rejects.toThrow(
+      'password authentication failed for user "postgres"',
+    );
+  });
+
+  test('comes back after a crash with what was committed', async () => {
+    const { url } = await startEmbedded(folder);
+    await scalar(url, 'CREATE TABLE kept AS SELECT 42 AS n');
+    await killHard(embeddedStatus(folder).pid);
+    expect(existsSync(join(folder, 'postgres/data/postmaster.pid'))).toBe(true);
+    const again = await startEmbedded(folder);
+    expect(again.adopted).toBe(false);
+    expect(await scalar(again.url, 'SELECT n FROM kept')).toBe(42);
+  });
+
+  test('is not fooled when the process number of a crashed server belongs to another process', async () => {
+    await startEmbedded(folder, fast);
+    const pidFile = join(folder, 'postgres/data/postmaster.pid');
+    const text = readFileSync(pidFile, 'utf8');
+    await stopEmbedded(folder);
+    const owner = statSync(join(folder, 'postgres/data'));
+    sleeper = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid: owner.uid, gid: owner.gid } : {});
+    writeFileSync(pidFile, text.replace(/^\d+/, String(sleeper.pid)));
+    expect(embeddedStatus(folder).running).toBe(false);
+    expect(await stopEmbedded(folder)).toBe(false);
+    expect((await startEmbedded(folder)).adopted).toBe(false);
+    expect(sleeper.exitCode).toBe(null);
+  });
+
+  test('is made once when several ask at the same time', async () => {
+    const servers = await Promise.all(Array.from({ length: 4 }, () => startEmbedded(folder, fast)));
+    expect(servers.filter((server) => !server.adopted)).toHaveLength(1);
+    expect(new Set(servers.map((server) => server.url)).size).toBe(1);
+  });
+
+  test('starts although a process died while it held the lock', async () => {
+    await startEmbedded(folder, fast);
+    await stopEmbedded(folder);
+    // Above the largest process number of Linux.
+    writeFileSync(join(folder, 'postgres/lock'), '4194999');
+    expect((await startEmbedded(folder)).adopted).toBe(false);
+  });
+
+  test('refuses a data folder of another major version, and says what to do', async () => {
+    await startEmbedded(folder, fast);
+    await stopEmbedded(folder);
+    writeFileSync(join(folder, 'postgres/data/PG_VERSION'), '17\n');
+    await expect(startEmbedded(folder)).rejects.toMatchObject({
+      code: 'EMBEDDED_VERSION',
+      message: 'the embedded database was made by PostgreSQL 17, and this kw brings PostgreSQL 18',
+      hint:
+        'start it with the kw that made it and run `kw db move --to URL`, ' +
+        `or move ${folder}/postgres/data away to begin anew`,
+    });
+  });
+
+  test('passes on what PostgreSQL says when it cannot start', async () => {
+    await startEmbedded(folder, fast);
+    await stopEmbedded(folder);
+    writeFileSync(join(folder, 'postgres/data/postgresql.conf'), 'shared_buffers = much\n');
+    await expect(startEmbedded(folder)).rejects.toMatchObject({
+      code: 'EMBEDDED_START',
+      message: expect.stringContaining('invalid value for parameter "shared_buffers": "much"'),
+      hint: `see ${folder}/postgres/log`,
+    });
+  });
+
+  test('works below a path that is too long for a socket', async () => {
+    const long = join(folder, 'x'.repeat(60), 'y'.repeat(60));
+    const { url } = await startEmbedded(long, fast);
+    const socketFolder = decodeURIComponent(new URL(url).hostname);
+    try {
+      expect(socketFolder).toMatch(/^\/tmp\/kw-/);
+      expect(await scalar(url, 'SELECT 1')).toBe(1);
+    } finally {
+      await stopEmbedded(long);
+    }
+    expect(existsSync(socketFolder)).toBe(false);
+  });
+
+  test('works below a path with blanks and letters beyond ASCII', async () => {
+    const odd = join(folder, `it's my dossier é, 50%; #1`);
+    const { url } = await startEmbedded(odd, fast);
+    try {
+      expect(await scalar(url, 'SELECT 1')).toBe(1);
+    } finally {
+      await stopEmbedded(odd);
+    }
+  });
+
+  test('refuses a path that PostgreSQL would hand to a shell', async () => {
+    const evil = join(folder, '$(touch evil)');
+    await expect(startEmbedded(evil)).rejects.toMatchObject({
+      code: 'EMBEDDED_FOLDER',
+      message: 'the embedded database cannot live below a path with quotes, $, ` or backslashes',
+    });
+    expect(existsSync(evil)).toBe(false);
   });
 });

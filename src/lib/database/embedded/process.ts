@@ -2,7 +2,7 @@
  * What is known of the server's process, from its own postmaster.pid. The file outlives a crash, and its number
  * may by then belong to another process, so both are looked at.
  */
-import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import type { Layout } from './layout.ts';
 
 export interface ServerProcess {
@@ -34,8 +34,23 @@ export function findProcess(layout: Layout): ServerProcess | undefined {
   };
 }
 
+/** The processes of a data folder, also those that a dead postmaster left behind. Empty where there is no /proc. */
+export function processesIn(dataFolder: string): number[] {
+  if (process.platform !== 'linux') return [];
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+  const real = realpathSync(dataFolder);
+  return pids.filter((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === real;
+    } catch {
+      // Gone, or of another user: the server's user is this one, or this is root.
+      return false;
+    }
+  });
+}
+
 /** Whether a process lives and works in this data folder, as every PostgreSQL server process does. */
-export function isServerOf(pid: number, dataFolder: string): boolean {
+function isServerOf(pid: number, dataFolder: string): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {

@@ -22,16 +22,19 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KwError } from '../../errors.ts';
 import { installBinaries, removeOtherBinaries } from './binaries.ts';
-import { checkVersion, createCluster, lastLine, SERVER_ENV } from './cluster.ts';
+import { checkVersion, createCluster, reasonIn, SERVER_ENV } from './cluster.ts';
 import { findLayout, type Layout, makeFolder, newLayout, PORT, socketPathFits } from './layout.ts';
 import { withLock } from './lock.ts';
-import { findProcess, isServerOf, type ServerProcess } from './process.ts';
+import { findProcess, processesIn, type ServerProcess } from './process.ts';
 import { type ServerUser, serverUser } from './serverUser.ts';
 
 /** Longer than any recovery of a small database; a start takes 50 ms, and 700 ms the first time. */
 const START_TIMEOUT_MS = 120_000;
 const POLL_MS = 10;
 const LOGS_KEPT = 5;
+
+// PostgreSQL builds shell commands with the path of its own programs between double quotes.
+const UNSAFE_IN_PATH = /["$`\\\n]/;
 
 export interface StartOptions {
   /** False for tests: nothing is ever flushed to disk. */
@@ -46,6 +49,12 @@ export interface Started {
 }
 
 export async function startServer(dataFolder: string, options: StartOptions = {}): Promise<Started> {
+  if (UNSAFE_IN_PATH.test(dataFolder)) {
+    throw new KwError('the embedded database cannot live below a path with quotes, $, ` or backslashes', {
+      code: 'EMBEDDED_FOLDER',
+      hint: 'set KW_DATA_DIR to another folder',
+    });
+  }
   const existing = findLayout(dataFolder);
   const running = existing && findProcess(existing);
   if (existing && running?.ready) return { layout: existing, server: running, adopted: true };
@@ -105,9 +114,7 @@ function notReady(layout: Layout): KwError {
  * PostgreSQL would then refuse to start. It goes only if no process at all works in the data folder.
  */
 function removeMisleadingPid(layout: Layout): void {
-  if (process.platform !== 'linux' || !existsSync(layout.postmasterPid)) return;
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  if (pids.some((pid) => isServerOf(Number(pid), layout.data))) return;
+  if (process.platform !== 'linux' || processesIn(layout.data).length > 0) return;
   rmSync(layout.postmasterPid, { force: true });
 }
 
@@ -168,7 +175,7 @@ async function untilReady(layout: Layout, child: ChildProcess, startLog: string)
     failure = error.message;
   });
   child.once('exit', (code, signal) => {
-    failure = lastLine(readFileSync(startLog, 'utf8')) || `postgres ended with ${signal ?? code}`;
+    failure = reasonIn(readFileSync(startLog, 'utf8')) || `postgres ended with ${signal ?? code}`;
   });
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
