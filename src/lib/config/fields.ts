@@ -52,6 +52,10 @@ export class Fields {
     return undefined;
   }
 
+  warningAt(place: Place, message: string, hint?: string): void {
+    this.#file.problems.warning(place, message, hint);
+  }
+
   warning(field: YamlField, message: string, hint?: string): void {
     this.#file.problems.warning(field.place, message, hint);
   }

@@ -10,7 +10,7 @@ import { readConfigFile } from './configFile.ts';
 import { findSettingsFile, realSurroundings, type Surroundings } from './findSettings.ts';
 import { type ConfigProblem, formatProblem, ProblemList } from './place.ts';
 import { resolveReferences } from './references.ts';
-import { type FileSettings, readSettingsFile } from './settingsFile.ts';
+import { type FileSettings, type PlacedReference, readSettingsFile } from './settingsFile.ts';
 
 export interface Settings {
   /** The kw.yaml that was read. */
@@ -76,16 +76,24 @@ export function loadSettings(flags: SettingsFlags = {}): Settings {
   return settings;
 }
 
+export interface ReadSettings {
+  readonly settings: Settings;
+  readonly problems: ConfigProblem[];
+  /** Texts of kw.yaml that are resolved only when they are needed. */
+  readonly references: readonly PlacedReference[];
+}
+
 /** As loadSettings, but errors inside kw.yaml are returned, beside what could be read, for `kw config check`. */
 export function readSettings(
   flags: SettingsFlags = {},
   around: Surroundings = realSurroundings(),
-): { settings: Settings; problems: ConfigProblem[] } {
+): ReadSettings {
   const problems = new ProblemList();
   const found = findSettingsFile(flags.config, around);
   const file: FileSettings | undefined =
     found && readSettingsFile(found.path, readConfigFile(found.path, found.check), problems);
-  return { settings: combine(flags, around, file), problems: problems.sorted() };
+  const settings = combine(flags, around, file);
+  return { settings, problems: problems.sorted(), references: file?.references ?? [] };
 }
 
 function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings | undefined): Settings {

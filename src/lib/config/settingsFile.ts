@@ -1,10 +1,12 @@
 /** The keys of kw.yaml, each checked at its place. */
+import type { Node } from 'yaml';
 import type { readConfigFile } from './configFile.ts';
 import { Fields, fieldText } from './fields.ts';
+import type { Place } from './model.ts';
 import type { ProblemList } from './place.ts';
 import { hasReference, withoutReferences } from './references.ts';
 import type { Settings } from './settings.ts';
-import { YamlFile } from './yamlFile.ts';
+import { scalarText, YamlFile } from './yamlFile.ts';
 import { yamlModule } from './yamlModule.ts';
 
 const DAY_MS = 86_400_000;
@@ -12,9 +14,17 @@ const YEAR_MS = 365.25 * DAY_MS;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 
+/** A text of kw.yaml that holds `${env:...}` or `${file:...}`. */
+export interface PlacedReference {
+  readonly place: Place;
+  readonly text: string;
+}
+
 /** What kw.yaml gave; undefined where it is silent. Texts with references are not resolved. */
 export interface FileSettings {
   readonly path: string;
+  /** Every text with references, and where it stands. */
+  readonly references: readonly PlacedReference[];
   readonly databaseUrl?: string | undefined;
   readonly url?: string | undefined;
   readonly token?: string | undefined;
@@ -37,16 +47,17 @@ export function readSettingsFile(
 ): FileSettings {
   const file = new YamlFile(path, content.text, problems);
   const root = file.roots[0];
-  if (root === undefined) return { path };
+  if (root === undefined) return { path, references: [] };
   if (file.roots[1]) problems.error(file.placeOf(file.roots[1]), 'kw.yaml holds one document only');
   if (!yamlModule().isMap(root)) {
     problems.error(file.placeOf(root), 'kw.yaml must be a map of settings', 'write "database_url: ..."');
-    return { path };
+    return { path, references: [] };
   }
   const fields = new Fields(file, root);
   fields.refuseUnknown(TOP_KEYS, KWOLLECT_KEYS);
   const settings: FileSettings = {
     path,
+    references: readReferences(file, root),
     databaseUrl: readDatabaseUrl(fields),
     url: readServerUrl(fields),
     token: fields.text('token'),
@@ -89,6 +100,17 @@ const KWOLLECT_KEYS: Readonly<Record<string, string>> = {
   ),
   worker: 'remove it: one process serves all devices',
 };
+
+function readReferences(file: YamlFile, root: Node): PlacedReference[] {
+  const references: PlacedReference[] = [];
+  yamlModule().visit(root, {
+    Scalar(_key, node) {
+      const text = scalarText(node);
+      if (hasReference(text)) references.push({ place: file.placeOf(node), text });
+    },
+  });
+  return references;
+}
 
 function readDatabaseUrl(fields: Fields): string | undefined {
   const field = fields.get('database_url');
@@ -220,8 +242,8 @@ function warnAboutReaders(fields: Fields, settings: FileSettings): void {
   );
   const field = fields.get(secretKey ?? (credential ? 'credentials' : ''));
   if (field === undefined || fieldText(field) === '') return;
-  fields.warning(
-    field,
+  fields.warningAt(
+    field.keyPlace,
     `${field.key} holds a secret, and every user of this machine can read this file`,
     `chmod o-r ${settings.path}, or keep the secret elsewhere: \${file:PATH}`,
   );
