@@ -1,0 +1,64 @@
+/**
+ * The Prometheus driver: one page of an exporter a poll, in the text format or OpenMetrics.
+ * A poll is `up` when its page could be read, as Prometheus's own `up` is.
+ */
+import { setImmediate as letOthersGo } from 'node:timers/promises';
+import type { Driver, MetricRequest, Poll, PollResult, Session, SessionContext } from '../driver.ts';
+import { PageFetcher } from './http.ts';
+import { PageReader } from './page.ts';
+import { Selection } from './selection.ts';
+import { type PrometheusUrl, parsePrometheusUrl } from './url.ts';
+
+/** Lines between two chances for other devices: at most a few milliseconds. */
+const LINES_PER_STEP = 4_000;
+
+class PrometheusSession implements Session<PrometheusUrl> {
+  readonly #url: PrometheusUrl;
+  readonly #context: SessionContext;
+  readonly #fetcher: PageFetcher;
+
+  constructor(url: PrometheusUrl, context: SessionContext) {
+    this.#url = url;
+    this.#context = context;
+    this.#fetcher = new PageFetcher(url, () => context.nowUs());
+  }
+
+  plan(metrics: readonly MetricRequest<PrometheusUrl>[]): Poll {
+    const reader = new PageReader(new Selection(metrics, this.#context), this.#url.maxSeries);
+    return { read: (timeoutMs) => this.#read(reader, timeoutMs) };
+  }
+
+  close(): Promise<void> {
+    return this.#fetcher.close();
+  }
+
+  async #read(reader: PageReader, timeoutMs: number): Promise<PollResult> {
+    const deadline = performance.now() + timeoutMs;
+    const page = await this.#fetcher.fetch(timeoutMs);
+    if ('kind' in page) {
+      const message = `${this.#url.hostPort} ${page.message}`;
+      return {
+        up: false,
+        timestampUs: this.#context.nowUs(),
+        samples: [],
+        problems: [{ kind: page.kind, message: message.slice(0, 300) }],
+      };
+    }
+    reader.begin(page.bytes, page.format, page.timestampUs);
+    while (!reader.step(LINES_PER_STEP)) {
+      await letOthersGo();
+      if (performance.now() > deadline) {
+        reader.stop('timeout', 'there was no time to read the whole page');
+        break;
+      }
+    }
+    return { up: true, timestampUs: page.timestampUs, ...reader.end() };
+  }
+}
+
+export const prometheusDriver: Driver<PrometheusUrl> = {
+  schemes: ['prometheus', 'prometheus+https'],
+  urlForm: 'prometheus://[user:password@]host:port/[name-name-...]',
+  parseUrl: parsePrometheusUrl,
+  open: (_deviceId, url, context) => new PrometheusSession(url, context),
+};
