@@ -14,7 +14,7 @@ export default async function setup(): Promise<(() => Promise<void>) | undefined
   await removeLeftBehind();
   const folder = join(tmpdir(), `${PREFIX}${process.pid}`);
   mkdirSync(folder);
-  const { url } = await startEmbedded(folder, { durable: false });
+  const { url } = await startEmbedded(folder, { durable: false, migrate: false });
   process.env.KW_TEST_POSTGRES_URL = url;
   return () => remove(folder);
 }

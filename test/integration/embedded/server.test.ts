@@ -26,7 +26,8 @@ afterEach(async () => {
   removeFolder();
 });
 
-const fast = { durable: false };
+const asIs = { migrate: false };
+const fast = { durable: false, migrate: false };
 
 async function scalar(url: string, sql: string): Promise<unknown> {
   const client = new pg.Client({ connectionString: url });
@@ -53,19 +54,19 @@ describe('the embedded server', () => {
     expect(first.label).toBe(`embedded PostgreSQL in ${folder}/postgres`);
     await scalar(first.url, 'CREATE TABLE kept AS SELECT 42 AS n');
 
-    expect(await startEmbedded(folder)).toEqual({ ...first, adopted: true });
+    expect(await startEmbedded(folder, asIs)).toEqual({ ...first, adopted: true });
 
     expect(await stopEmbedded(folder)).toBe(true);
     expect(await stopEmbedded(folder)).toBe(false);
     expect(embeddedStatus(folder)).toMatchObject({ exists: true, running: false, pid: undefined });
 
-    const third = await startEmbedded(folder);
+    const third = await startEmbedded(folder, asIs);
     expect(third).toEqual(first);
     expect(await scalar(third.url, 'SELECT n FROM kept')).toBe(42);
   });
 
   test('is durable, UTF-8, in UTC, without TCP, and keeps its secrets to its owner', async () => {
-    const { url } = await startEmbedded(folder);
+    const { url } = await startEmbedded(folder, asIs);
     const settings = [
       'fsync',
       'synchronous_commit',
@@ -88,11 +89,11 @@ describe('the embedded server', () => {
   });
 
   test('comes back after a crash with what was committed', async () => {
-    const { url } = await startEmbedded(folder);
+    const { url } = await startEmbedded(folder, asIs);
     await scalar(url, 'CREATE TABLE kept AS SELECT 42 AS n');
     await killHard(embeddedStatus(folder).pid);
     expect(existsSync(join(folder, 'postgres/data/postmaster.pid'))).toBe(true);
-    const again = await startEmbedded(folder);
+    const again = await startEmbedded(folder, asIs);
     expect(again.adopted).toBe(false);
     expect(await scalar(again.url, 'SELECT n FROM kept')).toBe(42);
   });
@@ -107,7 +108,7 @@ describe('the embedded server', () => {
     writeFileSync(pidFile, text.replace(/^\d+/, String(sleeper.pid)));
     expect(embeddedStatus(folder).running).toBe(false);
     expect(await stopEmbedded(folder)).toBe(false);
-    expect((await startEmbedded(folder)).adopted).toBe(false);
+    expect((await startEmbedded(folder, asIs)).adopted).toBe(false);
     expect(sleeper.exitCode).toBe(null);
   });
 
@@ -122,14 +123,14 @@ describe('the embedded server', () => {
     await stopEmbedded(folder);
     // Above the largest process number of Linux.
     writeFileSync(join(folder, 'postgres/lock'), '4194999');
-    expect((await startEmbedded(folder)).adopted).toBe(false);
+    expect((await startEmbedded(folder, asIs)).adopted).toBe(false);
   });
 
   test('refuses a data folder of another major version, and says what to do', async () => {
     await startEmbedded(folder, fast);
     await stopEmbedded(folder);
     writeFileSync(join(folder, 'postgres/data/PG_VERSION'), '17\n');
-    await expect(startEmbedded(folder)).rejects.toMatchObject({
+    await expect(startEmbedded(folder, asIs)).rejects.toMatchObject({
       code: 'EMBEDDED_VERSION',
       message: 'the embedded database was made by PostgreSQL 17, and this kw brings PostgreSQL 18',
       hint:
@@ -142,7 +143,7 @@ describe('the embedded server', () => {
     await startEmbedded(folder, fast);
     await stopEmbedded(folder);
     writeFileSync(join(folder, 'postgres/data/postgresql.conf'), 'shared_buffers = much\n');
-    await expect(startEmbedded(folder)).rejects.toMatchObject({
+    await expect(startEmbedded(folder, asIs)).rejects.toMatchObject({
       code: 'EMBEDDED_START',
       message: expect.stringContaining('invalid value for parameter "shared_buffers": "much"'),
       hint: `see ${folder}/postgres/log`,

@@ -45,9 +45,9 @@ export function embeddedStatus(dataFolder: string): EmbeddedStatus {
 
 /**
  * Makes the server if there is none, starts it if it is stopped, adopts it if it runs. It outlives this process.
- * Its schema is the caller's business.
+ * One that had to be started is migrated: it may have been made by an older kw.
  *
- * @throws KwError EMBEDDED_...
+ * @throws KwError EMBEDDED_..., and what migrate() throws
  */
 export async function startEmbedded(dataFolder: string, options: StartOptions = {}): Promise<EmbeddedServer> {
   const layout = findLayout(dataFolder);
@@ -60,11 +60,27 @@ export async function startEmbedded(dataFolder: string, options: StartOptions = 
   const { startServer } = await import('./start.ts');
   const started = await startServer(dataFolder, options);
   const credentials = readCredentials(started.layout);
-  return {
+  const server: EmbeddedServer = {
     url: connectionUrl(credentials, started.server.socketFolder),
     label: labelOf(started.layout.home),
     adopted: started.adopted,
   };
+  if (!started.adopted && options.migrate !== false) await migrateEmbedded(server);
+  return server;
+}
+
+/** Brings the schema up to this kw. Resolves to the names of the migrations that were due. */
+export async function migrateEmbedded(server: EmbeddedServer): Promise<readonly string[]> {
+  const [{ openClient }, { migrate }] = await Promise.all([
+    import('../connection.ts'),
+    import('../migrate.ts'),
+  ]);
+  const client = await openClient({ url: server.url, label: server.label, embedded: true });
+  try {
+    return (await migrate(client)).applied;
+  } finally {
+    await client.end();
+  }
 }
 
 /** Resolves to whether one ran. */

@@ -39,6 +39,8 @@ const UNSAFE_IN_PATH = /["$`\\\n]/;
 export interface StartOptions {
   /** False for tests: nothing is ever flushed to disk. */
   readonly durable?: boolean;
+  /** False to leave the schema as it is. */
+  readonly migrate?: boolean;
 }
 
 export interface Started {
@@ -174,13 +176,14 @@ async function untilReady(layout: Layout, child: ChildProcess, startLog: string)
   child.once('error', (error) => {
     failure = error.message;
   });
-  child.once('exit', (code, signal) => {
-    failure = reasonIn(readFileSync(startLog, 'utf8')) || `postgres ended with ${signal ?? code}`;
-  });
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     const server = findProcess(layout);
     if (server?.ready && server.pid === child.pid) return server;
+    if (child.exitCode !== null || child.signalCode !== null) {
+      const status = child.signalCode ?? child.exitCode;
+      failure ??= reasonIn(readFileSync(startLog, 'utf8')) || `postgres ended with ${status}`;
+    }
     if (failure !== undefined) {
       throw new KwError(`the embedded database does not start: ${failure}`, {
         code: 'EMBEDDED_START',
