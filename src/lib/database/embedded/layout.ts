@@ -76,7 +76,7 @@ function ancestorsAllow(folder: string): boolean {
   return parent === folder || ancestorsAllow(parent);
 }
 
-export function socketFile(socketFolder: string): string {
+function socketFile(socketFolder: string): string {
   return join(socketFolder, `.s.PGSQL.${PORT}`);
 }
 
