@@ -22,15 +22,16 @@ export interface DeviceUrl {
 
 /** Where a URL is wrong, so that `kw config check` can point at the column. */
 export class DeviceUrlError extends Error {
-  constructor(
-    message: string,
-    /** Characters from the start of the URL text. */
-    readonly offset: number = 0,
-    /** What to write instead, if that is known. */
-    readonly hint?: string,
-  ) {
+  /** Characters from the start of the URL text. */
+  readonly offset: number;
+  /** What to write instead, if that is known. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, offset = 0, hint?: string) {
     super(message);
     this.name = 'DeviceUrlError';
+    this.offset = offset;
+    this.hint = hint;
   }
 }
 
@@ -80,12 +81,20 @@ export interface PollResult {
   readonly problems: readonly Problem[];
 }
 
+/** One line about a read for people, such as `{name: 'type', text: 'Counter64'}`. Never contains a secret. */
+export interface Fact {
+  readonly name: string;
+  readonly text: string;
+}
+
 export interface Poll {
   /**
    * Reads once. Resolves within `timeoutMs` whatever the device does, retries included, and never rejects for
    * anything that a device or network can cause: that is in `problems`. Never called again before it resolved.
    */
   read(timeoutMs: number): Promise<PollResult>;
+  /** What the last read did in the protocol's own terms, for `kw device probe`: address, type, what was resolved. */
+  describe?(): readonly Fact[];
 }
 
 export interface Session<U extends DeviceUrl = DeviceUrl> {

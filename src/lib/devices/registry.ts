@@ -1,8 +1,9 @@
 /** Every protocol that kw speaks. A new one is a folder beside this file and a line here. */
 import type { Driver } from './driver.ts';
 import { prometheusDriver } from './prometheus/driver.ts';
+import { snmpDriver } from './snmp/driver.ts';
 
-const drivers: readonly Driver[] = [prometheusDriver];
+const drivers: readonly Driver[] = [prometheusDriver, snmpDriver];
 
 const byScheme = new Map(
   drivers.flatMap((driver) => driver.schemes.map((scheme) => [scheme, driver] as const)),

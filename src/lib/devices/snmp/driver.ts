@@ -1,0 +1,11 @@
+/** The SNMP driver: v1, v2c and v3. */
+import type { Driver, SessionContext } from '../driver.ts';
+import { SnmpSession } from './session.ts';
+import { parseSnmpUrl, type SnmpUrl, URL_FORM } from './url.ts';
+
+export const snmpDriver: Driver<SnmpUrl> = {
+  schemes: ['snmp'],
+  urlForm: URL_FORM,
+  parseUrl: parseSnmpUrl,
+  open: (_deviceId: string, url: SnmpUrl, context: SessionContext) => new SnmpSession(url, context),
+};
