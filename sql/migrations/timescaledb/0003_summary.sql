@@ -21,6 +21,19 @@ GROUP BY 1, 2, 3, 4
 WITH NO DATA;
 GRANT SELECT ON kw.metrics_summary TO kw_reader;
 
+-- One refresh, with the schema of the extension written in: EXECUTE could not run what commits.
+DO $$
+BEGIN
+  EXECUTE format($procedure$
+    CREATE PROCEDURE kw.refresh_range(first timestamptz, last timestamptz) LANGUAGE plpgsql AS
+    'BEGIN CALL %I.refresh_continuous_aggregate(''kw.metrics_summary'', first, last); END'
+  $procedure$, (
+    SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+    WHERE e.extname = 'timescaledb'));
+END
+$$;
+REVOKE ALL ON PROCEDURE kw.refresh_range FROM PUBLIC;
+
 -- Refreshes the summary where raw values changed (TimescaleDB keeps a log of that, late rows included), then
 -- drops what is older than the retention asks for. Runs every 5 minutes as a job of TimescaleDB.
 -- It never refreshes where there is no raw chunk: dropping a chunk counts as a change, and a refresh there
@@ -58,8 +71,7 @@ BEGIN
 
   COMMIT; -- each refresh has transactions of its own
   FOR i IN 1 .. coalesce(cardinality(first_times), 0) LOOP
-    EXECUTE format('CALL %I.refresh_continuous_aggregate(%L, %L::timestamptz, %L::timestamptz)',
-      extension_schema, 'kw.metrics_summary', first_times[i], last_times[i]);
+    CALL kw.refresh_range(first_times[i], last_times[i]);
   END LOOP;
 
   IF kw.setting_interval('raw_retention') IS NOT NULL THEN

@@ -1,0 +1,14 @@
+-- Called by collectors every few minutes and by kw db maintain. Chunks, compression and the summary are the
+-- business of TimescaleDB's own jobs. One caller at a time: for the others there is nothing to do.
+CREATE FUNCTION kw.maintain() RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('kw.maintain', 0)) THEN
+    RETURN '{"busy": true, "more": false}';
+  END IF;
+  PERFORM kw.tidy_up();
+  RETURN '{"busy": false, "more": false}';
+END
+$$;
+REVOKE ALL ON FUNCTION kw.maintain FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kw.maintain TO kw_collector;
