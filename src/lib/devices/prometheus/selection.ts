@@ -7,6 +7,9 @@
  * - `kwollect_custom{_metric_id="m",_timestamp="1700000000.5",...}` becomes metric `m` of the entry's own device.
  *   Kwollect's label `_metric_origin` is kept; its `_metric_scrape_time` is not, since a label that differs in each
  *   row makes each row a segment of a compressed chunk.
+ *
+ * A label without text is no label, as in Prometheus: node_exporter gives every series of a name all the labels that
+ * any of them has, so that one user's labels would otherwise stand empty in the series of the others.
  */
 import { labelsProblem, nameProblem } from '../../limits.ts';
 import type { Labels, Series } from '../../sample.ts';
@@ -39,6 +42,7 @@ export interface Refused {
   readonly message: string;
 }
 
+type PageLabels = SeriesText['labels'];
 type PrometheusRequest = MetricRequest<PrometheusUrl>;
 
 export class Selection {
@@ -71,30 +75,32 @@ export class Selection {
   select(text: SeriesText): Selected | Refused | undefined {
     const request = this.#byName.get(text.name) ?? this.#any;
     if (request === undefined) return undefined;
-    return text.name === CUSTOM_NAME ? this.#custom(text, request) : this.#ordinary(text, request);
+    const labels = text.labels.filter(([, value]) => value !== '');
+    return text.name === CUSTOM_NAME
+      ? this.#custom(labels, request)
+      : this.#ordinary(text.name, labels, request);
   }
 
-  #ordinary(text: SeriesText, request: PrometheusRequest): Selected | Refused {
-    const kept = text.labels.filter(([name]) => !name.startsWith('_'));
-    return store(METRIC_PREFIX + text.name, kept, request, {
+  #ordinary(name: string, labels: PageLabels, request: PrometheusRequest): Selected | Refused {
+    const kept = labels.filter(([label]) => !label.startsWith('_'));
+    return store(METRIC_PREFIX + name, kept, request, {
       scaleFactor: request.scaleFactor ?? 1,
       custom: false,
       timestampUs: undefined,
-      removedLabels: text.labels.length - kept.length,
+      removedLabels: labels.length - kept.length,
     });
   }
 
-  #custom(text: SeriesText, request: PrometheusRequest): Selected | Refused {
+  #custom(labels: PageLabels, request: PrometheusRequest): Selected | Refused {
     let metricId = METRIC_PREFIX + CUSTOM_NAME;
     let timestampUs: number | undefined;
     let removedLabels = 0;
     const kept: (readonly [string, string])[] = [];
-    for (const label of text.labels) {
+    for (const label of labels) {
       const [name, value] = label;
       if (name === '_metric_id') {
-        if (value !== '') metricId = value;
+        metricId = value;
       } else if (name === '_timestamp') {
-        if (value === '') continue;
         timestampUs = parseSecondsUs(value.trim());
         if (timestampUs === undefined) {
           return {

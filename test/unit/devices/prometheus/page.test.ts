@@ -258,6 +258,13 @@ describe('what entries ask for', () => {
   });
 });
 
+describe('labels without text', () => {
+  it('are none, as node_exporter gives them to every series of a textfile that has other labels', () => {
+    const page = 'a{x="",y="1"} 1\nkwollect_custom{_metric_id="m",_timestamp="",_other="",run=""} 2\n';
+    expect(samplesOf(page)).toEqual(['prom_a{y="1"} 1', 'm{_metric_origin="prom_kwollect_custom"} 2']);
+  });
+});
+
 describe('what users may not say', () => {
   it('removes labels that begin with _ and counts them', () => {
     const { samples, problems } = read(reader(), 'a{_device_alias="other",__name__="b",c="d"} 1\n');
