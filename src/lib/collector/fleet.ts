@@ -34,7 +34,12 @@ export class Fleet {
       if (group) group.push(entry);
       else byKey.set(key, [entry]);
     }
-    this.#configured = new Set(entries.map((entry) => `${entry.deviceId}\n${entry.name}`));
+    // An aliased metric is one of its alias too: a node may not forge what its PDU says about it.
+    this.#configured = new Set(
+      entries.flatMap(({ deviceId, name, labels }) =>
+        [deviceId, labels._device_alias].flatMap((device) => (device ? [`${device}\n${name}`] : [])),
+      ),
+    );
 
     let [started, stopped, changed, unchanged] = [0, 0, 0, 0];
     const closing: Promise<void>[] = [];
