@@ -38,6 +38,7 @@ function decode(bytes: Buffer): string {
     // TextDecoder takes the byte order mark away.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new Error('it is not UTF-8 text; save it as UTF-8');
+    const before = bytes.toString('utf8').split('\uFFFD', 1)[0] ?? '';
+    throw new Error(`it is not UTF-8 text, see line ${before.split('\n').length}; save it as UTF-8`);
   }
 }

@@ -17,8 +17,9 @@ export function refuseDuplicates(entries: readonly MetricEntry[], problems: Prob
     if (isPageUrl(entry.url)) {
       const key = JSON.stringify([series, entry.url.origin, entry.url.pagePath]);
       const others = pages.get(key) ?? [];
-      pages.set(key, [...others, entry]);
-      return others.every((other) => pagesMayStand(other, entry, problems));
+      const stands = others.every((other) => pagesMayStand(other, entry, problems));
+      if (stands) pages.set(key, [...others, entry]);
+      return stands;
     }
     const key = JSON.stringify([series, entry.name]);
     const other = metrics.get(key);

@@ -106,14 +106,15 @@ export class Fields {
     const text = fieldText(field)?.trim() ?? '';
     const number = text === '' ? Number.NaN : Number(text);
     if (Number.isInteger(number) && number >= min && number <= 86_400_000) return number;
-    const duration = durationMs(text);
+    // A number too small is likely meant in seconds.
+    const duration = number > 0 && number < min ? number * 1000 : durationMs(text);
     const hint =
       duration !== undefined && Number.isInteger(duration)
         ? `write ${key}: ${duration}`
-        : `milliseconds from ${min} to 86400000, such as ${key}: 1000`;
+        : `such as ${key}: 1000`;
     return this.error(
       field,
-      `${key} must be a whole number of milliseconds, and this is ${describe(field)}`,
+      `${key} must be a whole number of milliseconds from ${min} to 86400000, and this is ${describe(field)}`,
       hint,
     );
   }

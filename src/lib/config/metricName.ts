@@ -24,7 +24,7 @@ const UNITS: readonly (readonly [pattern: string, base: string, scale: number])[
   ['gigabytes?|gb', 'byte', 1_000_000_000],
   ['kibibytes?|kib', 'byte', 1024],
   ['mebibytes?|mib', 'byte', 1_048_576],
-  ['percents?|percentage|pct', 'ratio', 0.01],
+  ['percent|percentage|pct', 'ratio', 0.01],
 ];
 
 const UNIT_SUFFIXES = UNITS.map(
@@ -44,7 +44,8 @@ export interface NameAdvice {
 export function metricNameAdvice(name: string, url: string): NameAdvice[] {
   const advice: NameAdvice[] = [];
   if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
-    const better = name.replace(/[^a-zA-Z0-9_]+/g, '_').replace(/^(?=[0-9])/, '_');
+    const plain = name.normalize('NFKD').replace(/\p{M}/gu, '');
+    const better = plain.replace(/[^a-zA-Z0-9_]+/g, '_').replace(/^(?=[0-9])/, '_');
     advice.push({
       message: 'a metric name has letters, digits and _ only, and begins with a letter',
       ...(/^_*$/.test(better) || better.length > 60 ? {} : { hint: `write ${better}` }),
@@ -72,7 +73,8 @@ function unitAdvice(name: string): NameAdvice | undefined {
   for (const { suffix, base, scale } of UNIT_SUFFIXES) {
     const match = suffix.exec(name);
     if (match === null) continue;
-    const better = name.replace(suffix, `_${base}${match[2] ?? ''}`);
+    const plural = /[a-z]{3}s$/i.test(match[1] ?? '') ? 's' : '';
+    const better = name.replace(suffix, `_${base}${plural}${match[2] ?? ''}`);
     return {
       message: `metrics are kept in base units, and the unit of this name is "${match[1]}"`,
       hint: `write name: ${better} and scale_factor: ${scale}`,

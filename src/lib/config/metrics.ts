@@ -1,20 +1,17 @@
 /** Reads metrics.d: every file of it, every error of every file. */
 import { readdirSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
-import type { YAMLMap } from 'yaml';
+import { setImmediate } from 'node:timers/promises';
 import type { UrlContext } from '../devices/driver.ts';
 import { driverFor, knownSchemes } from '../devices/registry.ts';
-import { KwError } from '../errors.ts';
-import { type ConfigFileText, readConfigFile } from './configFile.ts';
 import { urlContext } from './credentials.ts';
 import { refuseDuplicates } from './duplicates.ts';
 import { type EntryContext, readEntry } from './entry.ts';
+import { readMetricFile } from './metricFile.ts';
 import type { MetricEntry } from './model.ts';
 import { type ConfigProblem, ProblemList, wholeFile } from './place.ts';
-import { reason, withoutReferences } from './references.ts';
+import { reason } from './references.ts';
 import type { Settings } from './settings.ts';
-import { scalarText, YamlFile } from './yamlFile.ts';
-import { yamlModule } from './yamlModule.ts';
 
 export interface LoadedMetrics {
   /** What can be collected, in the order of the files and of their lines; entries with errors are left out. */
@@ -29,15 +26,50 @@ export interface Protocols {
   readonly knownSchemes: EntryContext['knownSchemes'];
 }
 
+const ALL_PROTOCOLS: Protocols = { driverFor, knownSchemes };
+
 /** Reads and checks `settings.metricsDir`. Never throws for what stands in it. No I/O but reading files. */
-export function loadMetrics(
+export function loadMetrics(settings: Settings, protocols: Protocols = ALL_PROTOCOLS): LoadedMetrics {
+  const steps = loadInSteps(settings, protocols);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/**
+ * As loadMetrics, but lets go of the thread between files and every few milliseconds of entries: for a reload
+ * while devices are polled. Parsing is what remains in one piece, about half a millisecond a kilobyte of a file.
+ */
+export async function loadMetricsGently(
   settings: Settings,
-  protocols: Protocols = { driverFor, knownSchemes },
-): LoadedMetrics {
+  protocols: Protocols = ALL_PROTOCOLS,
+): Promise<LoadedMetrics> {
+  const steps = loadInSteps(settings, protocols);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await setImmediate();
+  }
+}
+
+/** How many entries are checked at a time: some 5 ms. */
+const ENTRIES_PER_STEP = 200;
+
+function* loadInSteps(settings: Settings, protocols: Protocols): Generator<undefined, LoadedMetrics> {
   const problems = new ProblemList();
-  const entries = metricFiles(settings.metricsDir, problems).flatMap((path) =>
-    readMetricFile(path, settings, protocols, problems),
-  );
+  const entries: MetricEntry[] = [];
+  for (const path of metricFiles(settings.metricsDir, problems)) {
+    const file = readMetricFile(path, problems);
+    yield undefined;
+    if (file === undefined) continue;
+    const context = { ...protocols, urlContext: urlContexts(settings, dirname(path)) };
+    for (const [index, map] of file.maps.entries()) {
+      const entry = readEntry(file.yaml, map, context);
+      if (entry !== undefined) entries.push(entry);
+      if (index % ENTRIES_PER_STEP === 0) yield undefined;
+    }
+  }
   return { entries: refuseDuplicates(entries, problems), problems: problems.sorted() };
 }
 
@@ -70,56 +102,6 @@ function metricFiles(folder: string, problems: ProblemList): string[] {
   }
 }
 
-function readMetricFile(
-  path: string,
-  settings: Settings,
-  protocols: Protocols,
-  problems: ProblemList,
-): MetricEntry[] {
-  let content: ConfigFileText;
-  try {
-    content = readConfigFile(path);
-  } catch (error) {
-    if (!(error instanceof KwError)) throw error;
-    problems.error(wholeFile(path), `cannot read it: ${reason(error.cause)}`);
-    return [];
-  }
-  if (process.getuid !== undefined && (content.stat.mode & 0o002) !== 0) {
-    problems.error(
-      wholeFile(path),
-      'every user of this machine can change this file',
-      `look at it, then: chmod o-w ${path}`,
-    );
-    return [];
-  }
-  const file = new YamlFile(path, content.text, problems);
-  const maps = file.roots.flatMap((root) => entryMaps(file, root));
-  if ((content.stat.mode & 0o004) !== 0) warnAboutReaders(file, maps);
-  const context = { ...protocols, urlContext: urlContexts(settings, dirname(path)) };
-  return maps.flatMap((map) => readEntry(file, map, context) ?? []);
-}
-
-/** A document is a list of entries or, as in Kwollect, one entry. */
-function entryMaps(file: YamlFile, root: YamlFile['roots'][number]): YAMLMap[] {
-  const yaml = yamlModule();
-  if (yaml.isMap(root)) return [root];
-  if (!yaml.isSeq(root)) {
-    file.problems.error(
-      file.placeOf(root),
-      'a metric file is a list of entries',
-      'write "- name: ..." and its other keys below',
-    );
-    return [];
-  }
-  return root.items.flatMap((item) => {
-    const map = file.follow(item);
-    if (yaml.isMap(map)) return [map];
-    const place = file.placeOf(yaml.isNode(item) ? item : root);
-    file.problems.error(place, 'an entry must be a map', 'write "- name: ..." and its other keys below');
-    return [];
-  });
-}
-
 /** One context for each credential that the file names: they are the same for all of its entries. */
 function urlContexts(settings: Settings, folder: string): EntryContext['urlContext'] {
   const contexts = new Map<string | undefined, UrlContext>();
@@ -128,20 +110,4 @@ function urlContexts(settings: Settings, folder: string): EntryContext['urlConte
     contexts.set(credential, known);
     return known;
   };
-}
-
-/** Everyone on the machine may read this file: say so, once, if a password stands in one of its URLs. */
-function warnAboutReaders(file: YamlFile, maps: readonly YAMLMap[]): void {
-  for (const map of maps) {
-    const url = map.get('url', true);
-    if (!yamlModule().isScalar(url)) continue;
-    const userinfo = /^[a-z+]+:\/\/([^/@]*)@/i.exec(withoutReferences(scalarText(url)))?.[1] ?? '';
-    if (!/:./.test(userinfo)) continue;
-    file.problems.warning(
-      file.placeOf(url),
-      'this url holds a password, and every user of this machine can read the file',
-      `chmod o-r ${file.path}, or name a credential of kw.yaml`,
-    );
-    return;
-  }
 }

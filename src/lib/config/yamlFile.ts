@@ -2,7 +2,7 @@
  * One YAML file as nodes that know their place. Aliases and merge keys (`<<`) are followed here and never
  * expanded, so that a file of aliases of aliases costs what its text costs.
  */
-import type { Document, LineCounter, Node, Pair, Scalar, YAMLMap } from 'yaml';
+import type { Document, LineCounter, Node, Pair, Scalar, YAMLMap, YAMLParseError } from 'yaml';
 import type { Place } from './model.ts';
 import { type ProblemList, wholeFile } from './place.ts';
 import { yamlModule } from './yamlModule.ts';
@@ -156,24 +156,57 @@ export class YamlFile {
       documents = Array.isArray(parsed) ? parsed : [];
     } catch (error) {
       // The package composes nested nodes recursively.
-      const tooDeep = error instanceof RangeError;
-      const message = tooDeep ? 'lists or maps are nested too deeply' : 'this is not YAML';
-      this.problems.error(wholeFile(this.path), message);
+      this.problems.error(wholeFile(this.path), error instanceof RangeError ? TOO_DEEP : 'this is not YAML');
       return [];
     }
+    if (this.#reportSyntax(documents)) return [];
     const before = this.problems.errorCount;
-    for (const document of documents) {
-      for (const error of document.errors) {
-        const hint = SYNTAX_HINTS[error.code];
-        this.problems.error(this.placeAt(error.pos[0]), syntaxMessage(error.message), hint);
-      }
-      for (const warning of document.warnings) {
-        this.problems.warning(this.placeAt(warning.pos[0]), syntaxMessage(warning.message));
-      }
-    }
-    if (this.problems.errorCount > before) return [];
     for (const document of documents) this.#resolveAliases(document);
+    if (this.problems.errorCount > before) return [];
     return documents.flatMap((document) => (document.contents ? [document.contents] : []));
+  }
+
+  /** Tells the first syntax error only: those after it are mostly its echoes. True if there is one. */
+  #reportSyntax(documents: readonly Document.Parsed[]): boolean {
+    for (const { warnings } of documents) {
+      for (const { pos, message } of warnings)
+        this.problems.warning(this.placeAt(pos[0]), firstLine(message));
+    }
+    const errors = documents.flatMap(({ errors }) => errors);
+    const first = errors.reduce<YAMLParseError | undefined>(
+      (earliest, error) => (earliest && earliest.pos[0] <= error.pos[0] ? earliest : error),
+      undefined,
+    );
+    if (first === undefined) return false;
+    const place = this.placeAt(this.#openQuote(documents, first) ?? first.pos[0]);
+    const indent = /^\s*/.exec(this.#text.slice(this.#lines.lineStarts[place.line - 1]))?.[0] ?? '';
+    if (indent.includes('\t')) {
+      this.problems.error(
+        { ...place, column: indent.indexOf('\t') + 1 },
+        'a tab stands in the indentation',
+        'indent with blanks',
+      );
+    } else if (/call stack/.test(first.message)) {
+      this.problems.error(place, TOO_DEEP);
+    } else {
+      const [message, hint] = SYNTAX_ERRORS[first.code] ?? [firstLine(first.message)];
+      this.problems.error(place, message, hint);
+    }
+    return true;
+  }
+
+  /** Where a quote opens that is never closed; the package tells only where the file ends. */
+  #openQuote(documents: readonly Document.Parsed[], error: YAMLParseError): number | undefined {
+    if (error.code !== 'MISSING_CHAR' || !error.message.includes('quote')) return undefined;
+    let start: number | undefined;
+    for (const document of documents) {
+      yamlModule().visit(document, {
+        Scalar(_key, { type, range }) {
+          if (type?.startsWith('QUOTE') && range && range[0] < error.pos[0]) start = range[0];
+        },
+      });
+    }
+    return start;
   }
 
   /** Finds what each alias stands for: the last anchor of its name above it. Without recursion, once a document. */
@@ -233,16 +266,27 @@ function rawOffset(raw: string, type: string | undefined, offset: number): numbe
   return unit.lastIndex;
 }
 
-const SYNTAX_HINTS: Readonly<Record<string, string>> = {
-  TAB_AS_INDENT: 'indent with blanks',
-  BAD_INDENT: 'the keys of one entry start in the same column',
-  MISSING_CHAR: 'a quote, bracket or comma is missing here or above',
-  BLOCK_AS_IMPLICIT_KEY: 'text that holds ": " needs quotes',
-  UNEXPECTED_TOKEN: 'text that begins with one of @ ` % & * ! | > { [ needs quotes',
-  IMPOSSIBLE: 'please report this',
+const TOO_DEEP = 'lists or maps are nested too deeply';
+
+/** The errors that people make, in words that say what to do; others are told in the words of the package. */
+const SYNTAX_ERRORS: Readonly<Record<string, readonly [message: string, hint: string]>> = {
+  BAD_INDENT: ['this line does not start in the column of its list or map', 'align the keys of an entry'],
+  BLOCK_AS_IMPLICIT_KEY: [
+    'a text holds ": ", or a line is indented wrongly',
+    'put the text in quotes, or align the keys of an entry',
+  ],
+  MISSING_CHAR: ['a quote, bracket or comma is missing to close this', 'close what is open'],
+  MULTILINE_IMPLICIT_KEY: [
+    'a colon is missing, or a line is indented wrongly',
+    'write "key: value" on one line',
+  ],
+  UNEXPECTED_TOKEN: [
+    'a colon, a quote or a line break is missing before this',
+    'write "key: value" on one line',
+  ],
 };
 
-function syntaxMessage(message: string): string {
+function firstLine(message: string): string {
   const line = message.split('\n')[0] ?? '';
   return line.charAt(0).toLowerCase() + line.slice(1, 200);
 }

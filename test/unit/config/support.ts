@@ -15,8 +15,9 @@ function fakeDriver(scheme: string, more: (url: URL) => object = () => ({})): Dr
     parseUrl(text, context): DeviceUrl {
       const wrong = text.indexOf('!');
       if (wrong >= 0) throw new DeviceUrlError('no ! here', wrong, 'write ?');
-      const url = new URL(text.replace(/^[a-z]+:/, 'http:'));
-      const user = context.resolveSecret(decodeURIComponent(url.username)) || context.credential?.user;
+      const [, userinfo = '', rest = ''] = /^[a-z]+:\/\/(?:(.*)@)?(.*)$/.exec(text) ?? [];
+      const url = new URL(`http://${rest}`);
+      const user = context.resolveSecret(userinfo) || context.credential?.user;
       return {
         scheme,
         endpointKey: `${user}@${url.host}`,

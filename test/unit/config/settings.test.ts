@@ -1,0 +1,306 @@
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { formatProblem } from '../../../src/lib/config/place.ts';
+import { loadSettings, readSettings } from '../../../src/lib/config/settings.ts';
+import { KwError } from '../../../src/lib/errors.ts';
+import { inFolder, settingsOf } from './support.ts';
+
+/** Settings and problems that one kw.yaml in the working folder gives; the folder is called DIR. */
+function read(yaml: string, env: NodeJS.ProcessEnv = {}, mode = 0o600) {
+  return inFolder({ 'kw.yaml': yaml, 'secret/pw': 'a/b c\n' }, (folder) => {
+    chmodSync(join(folder, 'kw.yaml'), mode);
+    const { settings, problems, references } = settingsOf(folder, env);
+    // Read while the folder is there: they are resolved when they are asked for.
+    const { databaseUrl, token } = settings;
+    const lines = problems.map((problem) => formatProblem(problem).replaceAll(folder, 'DIR'));
+    return { settings: { ...settings, databaseUrl, token }, problems: lines, references, folder };
+  });
+}
+
+describe('settings', () => {
+  it('have defaults without any file', () => {
+    inFolder({}, (folder) => {
+      const { settings, problems } = settingsOf(folder);
+      expect(problems).toEqual([]);
+      expect(settings).toEqual({
+        file: undefined,
+        databaseUrl: undefined,
+        url: undefined,
+        token: undefined,
+        metricsDir: join(folder, 'etc', 'metrics.d'),
+        timeZone: undefined,
+        dataFolder: expect.stringMatching(/\/kw$/),
+        logLevel: 'info',
+        listen: { host: '127.0.0.1', port: 9842 },
+        credentials: {},
+        collector: {
+          name: undefined,
+          bufferBytes: 256e6,
+          flushIntervalMs: 1000,
+          batchRows: 10_000,
+          phaseGridMs: 20,
+        },
+        limits: { maxPastUs: 315_576_000_000_000, maxFutureUs: 3_600_000_000, labelSetsPerDay: 10_000 },
+        jobs: { runningMaxAgeMs: 2_592_000_000 },
+      });
+    });
+  });
+
+  it('take every key of kw.yaml', () => {
+    const { settings, problems, folder } = read(
+      `
+database_url: postgres://kw:\${file:secret/pw}@db/kw
+url: https://kw.example.org
+token: \${env:MY_TOKEN}
+metrics_dir: ../metrics
+time_zone: Europe/Paris
+data_dir: data
+log_level: WARNING
+listen: "[::1]:9000"
+credentials:
+  bmc: {user: root, password: "\${env:BMC}"}
+collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms}
+limits: {max_past: 2y, max_future: 10m, label_sets_per_day: 7}
+jobs: {running_max_age: 60d}
+`,
+      { MY_TOKEN: 'tok' },
+    );
+    expect(problems).toEqual([]);
+    expect(settings).toEqual({
+      file: join(folder, 'kw.yaml'),
+      databaseUrl: 'postgres://kw:a%2Fb%20c@db/kw',
+      url: 'https://kw.example.org',
+      token: 'tok',
+      metricsDir: join(folder, '../metrics'),
+      timeZone: 'Europe/Paris',
+      dataFolder: join(folder, 'data'),
+      logLevel: 'warn',
+      listen: { host: '::1', port: 9000 },
+      credentials: { bmc: { user: 'root', password: `\${env:BMC}` } },
+      collector: { name: 'east', bufferBytes: 64e6, flushIntervalMs: 500, batchRows: 500, phaseGridMs: 5 },
+      limits: { maxPastUs: 63_115_200_000_000, maxFutureUs: 600_000_000, labelSetsPerDay: 7 },
+      jobs: { runningMaxAgeMs: 5_184_000_000 },
+    });
+  });
+
+  it('prefer flag, then environment, then kw.yaml', () => {
+    inFolder({ 'kw.yaml': 'database_url: postgres://file/kw\nurl: http://file\n' }, (folder) => {
+      const around = { cwd: folder, systemFolder: folder, uid: process.getuid?.() };
+      const env = { HOME: folder, KW_DATABASE_URL: 'postgres://env/kw', KW_TOKEN: 't', KW_DATA_DIR: '/data' };
+      const url = (flags: object, variables: NodeJS.ProcessEnv) =>
+        readSettings(flags, { ...around, env: variables }).settings.databaseUrl;
+      expect(url({ database: 'postgres://flag/kw' }, env)).toBe('postgres://flag/kw');
+      expect(url({}, env)).toBe('postgres://env/kw');
+      expect(url({}, { HOME: folder })).toBe('postgres://file/kw');
+      expect(readSettings({}, { ...around, env }).settings).toMatchObject({
+        token: 't',
+        dataFolder: '/data',
+      });
+    });
+  });
+
+  it('leave the url of kw.yaml out when flag or environment name a database', () => {
+    const yaml = 'url: http://server\n';
+    expect(read(yaml).settings.url).toBe('http://server');
+    expect(read(yaml, { KW_DATABASE_URL: 'postgres://db/kw' }).settings.url).toBeUndefined();
+    expect(read(yaml, { KW_DATABASE_URL: 'postgres://db/kw', KW_URL: 'http://env' }).settings.url).toBe(
+      'http://env',
+    );
+  });
+
+  it('do not need a secret that another source makes needless', () => {
+    const yaml = `database_url: \${file:nowhere}\n`;
+    expect(read(yaml, { KW_DATABASE_URL: 'postgres://db/kw' }).settings.databaseUrl).toBe('postgres://db/kw');
+    expect(() => read(yaml)).toThrow(/^cannot read the secret in ".*\/nowhere": there is no such file$/);
+  });
+
+  it('come from the first file that exists of the three places', () => {
+    const files = {
+      'kw.yaml': 'log_level: error\n',
+      'home/.config/kw/kw.yaml': 'log_level: warn\n',
+      'xdg/kw/kw.yaml': 'log_level: trace\n',
+      'etc/kw.yaml': 'log_level: debug\n',
+    };
+    inFolder(files, (folder) => {
+      const around = (cwd: string, env: NodeJS.ProcessEnv) => ({
+        cwd: join(folder, cwd),
+        env,
+        systemFolder: join(folder, 'etc'),
+        uid: process.getuid?.(),
+      });
+      const level = (cwd: string, env: NodeJS.ProcessEnv) =>
+        readSettings({}, around(cwd, env)).settings.logLevel;
+      const HOME = join(folder, 'home');
+      expect(level('.', { HOME })).toBe('error');
+      expect(level('home', { HOME })).toBe('warn');
+      expect(level('home', { HOME, XDG_CONFIG_HOME: join(folder, 'xdg') })).toBe('trace');
+      expect(level('home', { HOME: join(folder, 'nobody') })).toBe('debug');
+      expect(level('home', { HOME, KW_CONFIG: '../kw.yaml' })).toBe('error');
+    });
+  });
+});
+
+describe('a mistake in kw.yaml', () => {
+  it.each([
+    ['listn: off', '1:1: error: unknown key "listn" (did you mean "listen"?)'],
+    [
+      'db_host: localhost',
+      '1:1: error: unknown key "db_host" (write database_url: postgres://USER:PASSWORD@HOST/NAME)',
+    ],
+    ['worker: 8', '1:1: error: unknown key "worker" (remove it: one process serves all devices)'],
+    [
+      'database_url: localhost/kw',
+      '1:15: error: database_url is no PostgreSQL URL (write postgres://USER:PASSWORD@HOST:PORT/NAME)',
+    ],
+    [
+      'url: kw.example.org',
+      '1:6: error: url is no HTTP address (write https://HOST:PORT of a kw serve; a database goes in database_url)',
+    ],
+    [
+      'time_zone: Paris',
+      '1:12: error: time_zone is no time zone that this machine knows (write a name such as Europe/Paris or UTC)',
+    ],
+    [
+      'log_level: loud',
+      '1:12: error: log_level is none that kw knows (write one of fatal, error, warn, info, debug, trace)',
+    ],
+    ['listen: here', '1:9: error: listen must be an address and a port (write 127.0.0.1:9842, or off)'],
+    [
+      'listen: 0.0.0.0:9842',
+      '1:9: warning: everyone who reaches this address can read the status of the collector',
+    ],
+    [
+      'collector: {buffer: 64}',
+      '1:21: error: buffer must be a size, and this is "64" (write 64MB, 256MB or 1GB)',
+    ],
+    ['collector: {buffer: 1kB}', '1:21: error: buffer must be from 1MB to 64000MB, and this is "1kB"'],
+    [
+      'collector: {flush_interval: 1}',
+      '1:29: error: flush_interval must be a duration, and this is "1" (write 500ms, 2s, 15m, 1h, 30d or 10y)',
+    ],
+    ['limits: {max_future: 2y}', '1:22: error: max_future must be from 0ms to 1y, and this is "2y"'],
+    [
+      'collector: {batch_rows: 1.5}',
+      '1:25: error: batch_rows must be a whole number from 1 to 1000000, and this is "1.5"',
+    ],
+    [
+      'collector: {batch: 1}',
+      '1:13: error: unknown key "batch" (known keys: name, buffer, flush_interval, batch_rows, phase_grid)',
+    ],
+    [
+      'credentials: {bmc: root}',
+      '1:20: error: bmc must be a map, and this is "root" (write "bmc:" and its keys below, indented)',
+    ],
+    ['- a', '1:1: error: kw.yaml must be a map of settings (write "database_url: ...")'],
+    [
+      'a: 1\n---\nb: 2',
+      '1:1: error: unknown key "a" (known keys: database_url, url, token, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, limits, jobs)',
+    ],
+  ])('%j is told with its place', (yaml, expected) => {
+    expect(read(yaml).problems[0]).toBe(`DIR/kw.yaml:${expected}`);
+  });
+
+  it('ends a command with all of them', () => {
+    inFolder({ 'kw.yaml': 'listn: off\njobs: 3\n' }, (folder) => {
+      const config = join(folder, 'kw.yaml');
+      expect(() => loadSettings({ config })).toThrow(
+        new KwError(
+          `${config}:1:1: error: unknown key "listn" (did you mean "listen"?)\n` +
+            `${config}:2:7: error: jobs must be a map, and this is "3" (write "jobs:" and its keys below, indented)`,
+          { code: 'CONFIG_INVALID', hint: 'mend kw.yaml, or name another file with --config' },
+        ),
+      );
+    });
+  });
+
+  it('is a file that is named and not there', () => {
+    expect(() => loadSettings({ config: '/nowhere/kw.yaml' })).toThrow(
+      'cannot read /nowhere/kw.yaml: there is no such file',
+    );
+  });
+});
+
+describe('secrets in kw.yaml', () => {
+  it.each([
+    ['database_url: postgres://kw:secret@db/kw', 'database_url'],
+    ['token: abc', 'token'],
+    ['credentials: {bmc: {user: root, password: calvin}}', 'credentials'],
+  ])('%j in a file that all can read is warned of', (yaml, key) => {
+    expect(read(yaml, {}, 0o644).problems).toEqual([
+      `DIR/kw.yaml:1:1: warning: ${key} holds a secret, and every user of this machine can read this file (chmod o-r DIR/kw.yaml, or keep the secret elsewhere: \${file:PATH})`,
+    ]);
+    expect(read(yaml, {}, 0o640).problems).toEqual([]);
+  });
+
+  it.each([
+    `database_url: postgres://kw:\${file:secret/pw}@db/kw`,
+    'database_url: postgres://db/kw',
+    `token: \${env:HOME}`,
+    `credentials: {bmc: {user: root, password: "\${env:X}"}}`,
+  ])('%j holds none', (yaml) => {
+    expect(read(yaml, {}, 0o644).problems).toEqual([]);
+  });
+
+  it('stand for what they stand for, each at its place', () => {
+    const { references } = read(
+      `token: x\ncredentials:\n  a: {key: "\${env:A}"}\n  b: *nothing`.replace('*nothing', '{}'),
+    );
+    expect(references).toMatchObject([{ text: `\${env:A}`, place: { line: 3, column: 12 } }]);
+  });
+});
+
+describe('a kw.yaml that somebody else may have written', () => {
+  const around = (folder: string, uid: number | undefined) => ({
+    cwd: folder,
+    env: { HOME: folder },
+    systemFolder: folder,
+    uid,
+  });
+  const me = process.getuid?.() ?? 0;
+  const asRoot = it.runIf(me === 0);
+
+  it('is refused when all can write it, wherever it stands', () => {
+    inFolder({ 'kw.yaml': '' }, (folder) => {
+      const path = join(folder, 'kw.yaml');
+      chmodSync(path, 0o666);
+      const message = `${path} can be changed by every user of this machine, so kw does not read it`;
+      expect(() => readSettings({}, around(folder, me))).toThrow(message);
+      expect(() => readSettings({ config: path }, around(folder, me))).toThrow(message);
+    });
+  });
+
+  asRoot('is refused in the working folder, and read when it is named', async () => {
+    const { chownSync, lchownSync } = await import('node:fs');
+    inFolder({ 'kw.yaml': 'log_level: trace\n', 'mine/real.yaml': 'log_level: trace\n' }, (folder) => {
+      const path = join(folder, 'kw.yaml');
+      chownSync(path, 12_345, 12_345);
+      expect(() => readSettings({}, around(folder, 0))).toThrow(
+        `${path} belongs to another user (uid 12345), so kw does not read it`,
+      );
+      expect(readSettings({ config: path }, around(folder, 0)).settings.logLevel).toBe('trace');
+      expect(readSettings({}, around(folder, 12_345)).settings.logLevel).toBe('trace');
+      // Another user's link to a file of one's own.
+      mkdirSync(join(folder, 'shared'));
+      symlinkSync(join(folder, 'mine/real.yaml'), join(folder, 'shared/kw.yaml'));
+      expect(readSettings({}, around(join(folder, 'shared'), 0)).settings.logLevel).toBe('trace');
+      lchownSync(join(folder, 'shared/kw.yaml'), 12_345, 12_345);
+      expect(() => readSettings({}, around(join(folder, 'shared'), 0))).toThrow(/belongs to another user/);
+    });
+  });
+
+  it('cannot hold the command as a folder or with a device for a secret', () => {
+    inFolder({}, (folder) => {
+      mkdirSync(join(folder, 'kw.yaml'));
+      expect(() => readSettings({}, around(folder, me))).toThrow(
+        `cannot read ${join(folder, 'kw.yaml')}: it is a folder`,
+      );
+    });
+    inFolder({}, (folder) => {
+      writeFileSync(join(folder, 'kw.yaml'), `token: \${file:/dev/zero}\n`, { mode: 0o600 });
+      expect(() => readSettings({}, around(folder, me)).settings.token).toThrow(
+        'cannot read the secret in "/dev/zero": it is not a regular file',
+      );
+    });
+  });
+});
