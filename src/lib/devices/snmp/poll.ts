@@ -65,6 +65,8 @@ export class SnmpPoll implements Poll {
   readonly #agent: AgentState;
   readonly #items: Item[];
   readonly #hasTemplates: boolean;
+  /** PDUs asked so far, apart from retries and walks. */
+  requests = 0;
   #chunks: Chunk[] = [];
   /** What the layout was made from; it is made again when one differs. */
   #generation = -1;
@@ -199,6 +201,7 @@ export class SnmpPoll implements Poll {
     for (let next = 0; next < queue.length; next++) {
       const chunk = queue[next] as Chunk;
       const { request } = chunk;
+      this.requests++;
       const outcome = await this.#agent.client.ask(request, deadlineMs, stepMs);
       if (!outcome.ok) {
         pass.failure = outcome.failure;

@@ -1,5 +1,5 @@
 /** What all polls of one agent share: the client, the indexes of templates, and what the agent can bear. */
-import type { MetricRequest, Poll, Session, SessionContext } from '../driver.ts';
+import type { MetricRequest, Session, SessionContext } from '../driver.ts';
 import { SnmpClient } from './client.ts';
 import { SnmpPoll } from './poll.ts';
 import { Templates } from './templates.ts';
@@ -36,7 +36,7 @@ export class SnmpSession implements Session<SnmpUrl>, AgentState {
     this.limits = { maxOids: url.maxOids };
   }
 
-  plan(metrics: readonly MetricRequest<SnmpUrl>[]): Poll {
+  plan(metrics: readonly MetricRequest<SnmpUrl>[]): SnmpPoll {
     return new SnmpPoll(this, metrics);
   }
 

@@ -130,7 +130,7 @@ export class Templates {
     const nowMs = performance.now();
     const sinceMs = nowMs - column.uselessAtMs;
     if (sinceMs < SAME_MOMENT_MS) return;
-    if (sinceMs > 2 * BACKOFF_MAX_MS) column.uselessBackoffMs = 0;
+    if (sinceMs > 2 * column.uselessBackoffMs) column.uselessBackoffMs = 0;
     column.uselessAtMs = nowMs;
     column.dueMs = nowMs + column.uselessBackoffMs;
     column.uselessBackoffMs = Math.min(Math.max(column.uselessBackoffMs * 2, BACKOFF_MS), BACKOFF_MAX_MS);
