@@ -1,6 +1,7 @@
 /**
  * The way to a database: which one, and a connection to it whose errors say what to do.
  */
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { KwError } from '../errors.ts';
 import { embeddedExists, startEmbedded } from './embedded/server.ts';
@@ -29,6 +30,8 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number;
   /** Bound on every statement; none unless told. */
   readonly statementTimeoutMs?: number;
+  /** How to make the socket, for those who must not wait for a name server: see lookup.ts. */
+  readonly socket?: (() => Socket) | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -71,6 +74,7 @@ export async function openClient(target: DatabaseTarget, options: ClientOptions 
       keepAliveInitialDelayMillis: 10_000,
       options: `${config.options ?? ''} -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres`,
       types,
+      ...(options.socket === undefined ? {} : { stream: options.socket }),
       ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
     });
     // A connection that breaks while nobody waits would end the process; the next query fails anyway.

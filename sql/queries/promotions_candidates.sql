@@ -1,0 +1,34 @@
+-- What kw enable must know, in one round trip: which running jobs are meant, which devices, and what
+-- collectors are configured to read there.
+--   by device: $1 names as given, $2 the same cut at the first dot (taken unless the first is a device)
+--   by job:    $3 number or null, $4 array element such as 1234_7 or null, $5 source or null
+WITH jobs AS (
+  SELECT source, job_id FROM kw.nodetime_by_job
+  WHERE job_id = $3::bigint AND start_time <= now() AND (stop_time IS NULL OR stop_time > now())
+    AND ($5::text IS NULL OR source = $5)
+  UNION
+  SELECT source, job_id FROM kw.jobs
+  WHERE name_id = $4::text AND stopped IS NULL AND ($5::text IS NULL OR source = $5)
+), devices AS (
+  SELECT CASE WHEN EXISTS (SELECT FROM kw.metric_catalogue c WHERE c.device_id = given OR c.alias = given)
+    THEN given ELSE short END AS device
+  FROM unnest($1::text[], $2::text[]) AS d (given, short)
+  UNION
+  SELECT n.node FROM kw.nodetime_by_job n JOIN jobs USING (source, job_id)
+  WHERE n.start_time <= now() AND (n.stop_time IS NULL OR n.stop_time > now())
+), configured AS (
+  SELECT d.device, c.metric_id, c.optional OR c.optional_period_ms IS NOT NULL AS optional
+  FROM devices d JOIN kw.metric_catalogue c ON c.device_id = d.device
+  UNION ALL
+  SELECT d.device, c.metric_id, c.optional OR c.optional_period_ms IS NOT NULL
+  FROM devices d JOIN kw.metric_catalogue c ON c.alias = d.device AND c.alias <> ''
+)
+SELECT
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('source', source, 'jobId', job_id) ORDER BY source, job_id), '[]') FROM jobs) AS jobs,
+  (SELECT coalesce(jsonb_agg(device ORDER BY device), '[]') FROM devices) AS devices,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('metricId', metric_id, 'optional', optional, 'devices', devices)), '[]')
+    FROM (
+      SELECT metric_id, bool_or(optional) AS optional, jsonb_agg(DISTINCT device) AS devices
+      FROM configured GROUP BY metric_id ORDER BY metric_id
+    ) metrics) AS metrics,
+  EXISTS (SELECT FROM kw.metric_catalogue) AS catalogue_filled;

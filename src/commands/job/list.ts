@@ -1,0 +1,45 @@
+import { Flags } from '@oclif/core';
+import { KwCommand } from '../../command.ts';
+import { settingsFlags } from '../../lib/config/flags.ts';
+
+/** kw job list */
+export default class JobList extends KwCommand {
+  static override summary = 'list jobs, the last started first';
+  static override examples = [
+    '<%= config.bin %> job list',
+    '<%= config.bin %> job list --all --user alice --limit 20',
+    '<%= config.bin %> job list --json',
+  ];
+  static override flags = {
+    all: Flags.boolean({ description: 'finished jobs too, not only those that run' }),
+    user: Flags.string({ description: 'only jobs of this user', helpValue: 'NAME' }),
+    limit: Flags.integer({
+      description: 'at most so many',
+      default: 50,
+      min: 1,
+      max: 100_000,
+      helpValue: 'N',
+    }),
+    ...settingsFlags,
+  };
+  static override enableJsonFlag = true;
+
+  async run(): Promise<{ jobs: unknown[] }> {
+    const { flags } = await this.parse(JobList);
+    const { loadSettings } = await import('../../lib/config/settings.ts');
+    const { withClient } = await import('../../lib/database/connection.ts');
+    const { listJobs } = await import('../../lib/jobs/listJobs.ts');
+    const settings = loadSettings(flags);
+    const { jobs, cut } = await withClient(settings, (client) =>
+      listJobs(client, { all: flags.all, owner: flags.user, limit: flags.limit }),
+    );
+    const { jobJson, jobRows } = await import('../../lib/jobs/describe.ts');
+    if (!this.jsonEnabled()) {
+      const { listing } = await import('../../lib/output/listing.ts');
+      if (jobs.length > 0) this.log(listing(...jobRows(jobs, settings.timeZone)));
+      else this.logToStderr(flags.all ? 'there are no jobs' : 'no job runs; see kw job list --all');
+    }
+    if (cut) this.logToStderr(`there are more than ${flags.limit} jobs: see --limit`);
+    return { jobs: jobs.map((job) => ({ ...jobJson(job), nodes: job.nodes })) };
+  }
+}

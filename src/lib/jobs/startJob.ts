@@ -1,0 +1,144 @@
+/** Telling the database that jobs begin and end. */
+import { userInfo } from 'node:os';
+import type { Client } from 'pg';
+import { KwError } from '../errors.ts';
+import { readSql } from '../packageRoot.ts';
+import type { Enabled } from '../promotions/enable.ts';
+import { formatUtc, nowUs, parseTimeUs } from '../time.ts';
+import { findJob } from './findJob.ts';
+import { expandHostList } from './hostList.ts';
+import { type JobRef, parseJobRef } from './jobRef.ts';
+import { shortNodeName } from './nodeName.ts';
+
+export interface NewJob {
+  readonly source: string;
+  readonly jobId: number;
+  readonly nodes: readonly string[];
+  /** Undefined is the owner that it has, or the user of this process. */
+  readonly owner: string | undefined;
+  /** Undefined is now, by the clock of the database. */
+  readonly startedUs: number | undefined;
+  readonly nameId: string | undefined;
+  readonly comment: string | undefined;
+  /** Patterns of optional metrics. */
+  readonly enable: readonly string[];
+}
+
+export interface StartFlags {
+  readonly job: string;
+  readonly nodes: string;
+  readonly user?: string | undefined;
+  readonly at?: string | undefined;
+  readonly name?: string | undefined;
+  readonly source?: string | undefined;
+  readonly comment?: string | undefined;
+  readonly enable?: readonly string[] | undefined;
+}
+
+/** The flags of `kw job start`, checked. @throws KwError BAD_JOB, BAD_NODES, BAD_TIME, ... */
+export async function readNewJob(flags: StartFlags, env: NodeJS.ProcessEnv = process.env): Promise<NewJob> {
+  const ref = parseJobRef(flags.job, env);
+  if (ref.jobId === undefined)
+    throw new KwError(`${flags.job} is an element of an array: a new job needs its own number`, {
+      code: 'BAD_JOB',
+      hint: `give both: --job NUMBER --name ${ref.nameId}`,
+    });
+  return {
+    source: sourceOf(ref, flags.source),
+    jobId: ref.jobId,
+    nodes: expandHostList(flags.nodes),
+    owner: flags.user === undefined ? undefined : checkText('--user', flags.user),
+    startedUs: flags.at === undefined ? undefined : parseTimeUs(flags.at, { nowUs: nowUs() }),
+    nameId: flags.name === undefined ? undefined : checkText('--name', flags.name),
+    comment: flags.comment === undefined ? undefined : checkText('--comment', flags.comment),
+    enable: flags.enable ?? [],
+  };
+}
+
+function sourceOf(ref: JobRef, flag: string | undefined): string {
+  if (flag === undefined) return ref.source ?? 'kw';
+  // The form that a reference can name again.
+  if (!/^[A-Za-z][\w.-]{0,62}$/.test(flag))
+    throw new KwError(`${JSON.stringify(flag.slice(0, 60))} is not the name of a source`, {
+      code: 'BAD_JOB',
+      hint: 'write a word such as slurm or oar',
+    });
+  if (ref.source !== undefined && ref.source !== flag)
+    throw new KwError(`--job ${ref.text} and --source ${flag} contradict each other`, { code: 'BAD_JOB' });
+  return flag;
+}
+
+/** Sizes are the database's to check; what it cannot take in at all is not sent. */
+function checkText(flag: string, text: string): string {
+  const problem = text.includes('\0')
+    ? 'contains a NUL character'
+    : text.isWellFormed()
+      ? text === '' && 'is empty'
+      : 'is not valid Unicode';
+  if (problem) throw new KwError(`${flag} ${problem}`, { code: 'BAD_JOB' });
+  return text;
+}
+
+export interface StartedJob {
+  readonly job: { source: string; jobId: number };
+  /** Nodes that the job did not have before; 0 when the same was said already. */
+  readonly newNodes: number;
+  readonly enabled: readonly Enabled[];
+  /** Patterns that were refused, with the reason. The job runs all the same. */
+  readonly notEnabled: readonly { pattern: string; message: string }[];
+}
+
+export async function startJob(client: Client, job: NewJob): Promise<StartedJob> {
+  const { rows } = await client.query<{ new_nodes: number }>(readSql('queries/job_start'), [
+    job.jobId,
+    job.source,
+    job.nodes,
+    job.nodes.map(shortNodeName),
+    job.owner ?? null,
+    userInfo().username,
+    job.startedUs === undefined ? null : formatUtc(job.startedUs),
+    job.nameId ?? null,
+    job.comment ?? null,
+  ]);
+  const enabled: Enabled[] = [];
+  const notEnabled: { pattern: string; message: string }[] = [];
+  for (const pattern of job.enable) {
+    const { enableMetrics } = await import('../promotions/enable.ts');
+    const ref = { source: job.source, jobId: job.jobId, nameId: undefined, text: String(job.jobId) };
+    try {
+      enabled.push(await enableMetrics(client, { pattern, target: { job: ref }, force: false }));
+    } catch (error) {
+      if (!(error instanceof KwError)) throw error;
+      notEnabled.push({ pattern, message: error.hint ? `${error.message} (${error.hint})` : error.message });
+    }
+  }
+  return {
+    job: { source: job.source, jobId: job.jobId },
+    newNodes: rows[0]?.new_nodes ?? 0,
+    enabled,
+    notEnabled,
+  };
+}
+
+export interface StopRequest {
+  readonly ref: JobRef;
+  /** Undefined is now, by the clock of the database. */
+  readonly stoppedUs: number | undefined;
+  /** Undefined is all of them. */
+  readonly nodes: readonly string[] | undefined;
+}
+
+/** Resolves to the job and the number of nodes that it gave back: 0 when it had stopped already. */
+export async function stopJob(
+  client: Client,
+  { ref, stoppedUs, nodes }: StopRequest,
+): Promise<{ job: { source: string; jobId: number }; endedNodes: number }> {
+  const { source, jobId } = await findJob(client, ref);
+  const { rows } = await client.query<{ ended_nodes: number }>(readSql('queries/job_stop'), [
+    jobId,
+    source,
+    nodes === undefined ? null : [...new Set([...nodes, ...nodes.map(shortNodeName)])],
+    stoppedUs === undefined ? null : formatUtc(stoppedUs),
+  ]);
+  return { job: { source, jobId }, endedNodes: rows[0]?.ended_nodes ?? 0 };
+}
