@@ -10,6 +10,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KwError } from '../errors.ts';
 import { packageRoot, readSql } from '../packageRoot.ts';
+import { extensionSchema } from './chunks.ts';
+import { findDrift, mendDrift, recordObjects } from './drift.ts';
 import { checkServer, chooseFlavour, type Flavour, type SqlClient, timescaleState } from './flavour.ts';
 
 export interface Migration {
@@ -36,6 +38,8 @@ export interface MigrateResult {
   readonly from: number;
   readonly to: number;
   readonly applied: readonly string[];
+  /** Objects that had been changed by hand and were restored. */
+  readonly mended: readonly string[];
   /** With dryRun: the SQL of all migrations that are due. */
   readonly sql: string;
 }
@@ -96,6 +100,7 @@ async function plan(client: SqlClient, options: MigrateOptions): Promise<Migrate
     from: applied.version,
     to: due.at(-1)?.version ?? applied.version,
     applied: [],
+    mended: [],
     sql: files.join('\n'),
   };
 }
@@ -123,6 +128,7 @@ async function run(client: SqlClient, options: MigrateOptions): Promise<MigrateR
   const applied: string[] = [];
   // Roles may be missing although the schema is there: a dump restored into a new cluster.
   await inTransaction(client, prepareSql(flavour), 'the preparation of roles and schema');
+  const mended = await mend(client, options);
   for (const one of due) {
     const title = `${String(one.version).padStart(4, '0')}_${one.name}`;
     options.onProgress?.(`migration ${title}`);
@@ -136,7 +142,33 @@ async function run(client: SqlClient, options: MigrateOptions): Promise<MigrateR
     });
     applied.push(title);
   }
-  return { flavour, from: before.version, to: due.at(-1)?.version ?? before.version, applied, sql: '' };
+  if (due.length > 0 || mended.length > 0) {
+    await inTransaction(client, 'SELECT', 'the record of what was made', async () => {
+      await client.query('SET LOCAL ROLE kw_owner');
+      await recordObjects(client);
+    });
+  }
+  return {
+    flavour,
+    from: before.version,
+    to: due.at(-1)?.version ?? before.version,
+    applied,
+    mended,
+    sql: '',
+  };
+}
+
+/** Restores what somebody changed since the last migration; their names. */
+async function mend(client: SqlClient, options: MigrateOptions): Promise<string[]> {
+  const drift = await findDrift(client);
+  if (drift.length === 0) return [];
+  const names = drift.map(({ expected, problem }) => `${expected.kind} ${expected.name} (was ${problem})`);
+  for (const name of names) options.onProgress?.(`restoring ${name}`);
+  await inTransaction(client, 'SELECT', 'restoring what was changed', async () => {
+    await client.query('SET LOCAL ROLE kw_owner');
+    await mendDrift(client, drift);
+  });
+  return names;
 }
 
 function prepareSql(flavour: Flavour): string {
@@ -151,11 +183,8 @@ function transaction(sql: string, asOwner = true): string {
 
 /** Files name what they make in full; the path is for the functions of TimescaleDB, wherever it is installed. */
 async function searchPath(client: SqlClient): Promise<string> {
-  const { rows } = await client.query(
-    "SELECT quote_ident(n.nspname) AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb'",
-  );
-  const schema = rows[0]?.schema;
-  return typeof schema === 'string' ? `pg_catalog, ${schema}, pg_temp` : 'pg_catalog, pg_temp';
+  const schema = await extensionSchema(client);
+  return schema === undefined ? 'pg_catalog, pg_temp' : `pg_catalog, ${schema}, pg_temp`;
 }
 
 async function inTransaction(
