@@ -54,7 +54,7 @@ SELECT
 FROM kw.metrics
 WHERE timestamp >= (SELECT watermark FROM kw.summary_state)
 GROUP BY 1, 2, 3, 4;
-GRANT SELECT ON kw.metrics_summary TO kw_reader;
+GRANT SELECT ON kw.metrics_summary, kw.summary_state TO kw_reader;
 
 -- Notes the bucket of a late row. Rows of one device and bucket that follow each other are noted once.
 CREATE FUNCTION kw.note_late_row() RETURNS trigger
