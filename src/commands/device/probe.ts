@@ -1,0 +1,47 @@
+import { Args, Flags } from '@oclif/core';
+import { KwCommand } from '../../command.ts';
+import { settingsFlags } from '../../lib/config/flags.ts';
+
+export default class DeviceProbe extends KwCommand {
+  static override summary = 'read one URL once, and say everything about it';
+
+  static override description = `reads a device as the collector would, without storing anything: what the URL
+was resolved to, value, type, time stamp, duration and problems. The URL has the form of the metric files; quote it for
+the shell. Exits 1 when nothing could be read.`;
+
+  static override examples = [
+    "<%= config.bin %> <%= command.id %> 'snmp://public@pdu-1/1.3.6.1.2.1.1.3.0'",
+    "<%= config.bin %> <%= command.id %> 'snmp://public@switch-1/1.3.6.1.2.1.31.1.1.1.6.{{ 1.3.6.1.2.1.31.1.1.1.1 == eth0 }}'",
+    "<%= config.bin %> <%= command.id %> 'snmp://kw@pdu-2/1.3.6.1.2.1.1.3.0?version=3&auth=sha256&auth_key=${env:SNMP_KEY}'",
+    "<%= config.bin %> <%= command.id %> 'prometheus://node-1:9100/node_load1' --timeout 2s --json",
+  ];
+
+  static override args = {
+    url: Args.string({ description: 'what to read, as in a metric file', required: true }),
+  };
+
+  static override flags = {
+    timeout: Flags.string({ description: 'longest time to wait', default: '5s', helpValue: 'DURATION' }),
+    device: Flags.string({ description: 'device name, instead of the host of the URL', helpValue: 'NAME' }),
+    credential: Flags.string({ description: 'named credential of kw.yaml to read with', helpValue: 'NAME' }),
+    config: settingsFlags.config,
+  };
+
+  static override enableJsonFlag = true;
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(DeviceProbe);
+    const { urlContext } = await import('../../lib/config/credentials.ts');
+    const { loadSettings } = await import('../../lib/config/settings.ts');
+    const { formatProbe, probe } = await import('../../lib/devices/probe.ts');
+    const { parseDurationMs } = await import('../../lib/time.ts');
+    const report = await probe(args.url, {
+      urlContext: urlContext(loadSettings({ config: flags.config }), process.cwd(), flags.credential),
+      timeoutMs: parseDurationMs(flags.timeout),
+      deviceId: flags.device,
+    });
+    this.log(formatProbe(report));
+    if (report.samples.length === 0) process.exitCode = 1;
+    return report;
+  }
+}

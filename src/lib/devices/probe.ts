@@ -1,0 +1,148 @@
+/** One read of one URL, for `kw device probe`: what was read, and everything that the driver can say about it. */
+import { KwError } from '../errors.ts';
+import type { Labels, Sample } from '../sample.ts';
+import { formatUtc, nowUs } from '../time.ts';
+import {
+  type DeviceUrl,
+  DeviceUrlError,
+  type Driver,
+  type Fact,
+  type PollResult,
+  type UrlContext,
+} from './driver.ts';
+import { driverFor, knownSchemes } from './registry.ts';
+
+export interface ProbeOptions {
+  readonly urlContext: UrlContext;
+  readonly timeoutMs: number;
+  /** Default: the host of the URL. */
+  readonly deviceId?: string | undefined;
+}
+
+export interface ProbeReport {
+  readonly url: string;
+  readonly device_id: string;
+  readonly up: boolean;
+  /** UTC, with microseconds. */
+  readonly timestamp: string;
+  readonly duration_ms: number;
+  readonly facts: readonly Fact[];
+  readonly samples: readonly ProbeSample[];
+  readonly problems: readonly { kind: string; message: string; metric_id?: string; count?: number }[];
+}
+
+export interface ProbeSample {
+  readonly timestamp: string;
+  readonly metric_id: string;
+  /** JSON has no NaN and no infinities: these are texts, as PostgreSQL writes them. */
+  readonly value: number | string;
+  readonly labels: Labels;
+}
+
+/** The metric's name where the protocol leaves it to the configuration. */
+const METRIC_ID = 'value';
+
+/** @throws KwError BAD_URL when the URL cannot be read; what the device does is in the report */
+export async function probe(text: string, options: ProbeOptions): Promise<ProbeReport> {
+  const { driver, url } = parseUrl(text, options.urlContext);
+  const deviceId = options.deviceId ?? url.hostPort.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  const session = driver.open(deviceId, url, { nowUs, isConfiguredMetric: () => false });
+  try {
+    const poll = session.plan([{ url, deviceId, metricId: METRIC_ID, labels: {}, scaleFactor: undefined }]);
+    const startMs = performance.now();
+    const result = await poll.read(options.timeoutMs);
+    const durationMs = performance.now() - startMs;
+    return report(url, deviceId, result, durationMs, poll.describe?.() ?? []);
+  } finally {
+    await session.close();
+  }
+}
+
+function parseUrl(text: string, context: UrlContext): { driver: Driver; url: DeviceUrl } {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
+  const driver = scheme === undefined ? undefined : driverFor(scheme);
+  if (!driver) {
+    const what =
+      scheme === undefined ? 'the URL has no protocol' : `kw does not speak ${scheme.slice(0, 40)}`;
+    const hint = `protocols: ${knownSchemes().join(', ')}`;
+    throw new KwError(what, { code: 'BAD_URL', exit: 2, hint });
+  }
+  try {
+    return { driver, url: driver.parseUrl(text, context) };
+  } catch (error) {
+    if (!(error instanceof DeviceUrlError)) throw error;
+    throw new KwError(`${error.message} (character ${error.offset + 1} of the URL)`, {
+      code: 'BAD_URL',
+      exit: 2,
+      hint: error.hint ?? `the form is ${driver.urlForm}`,
+    });
+  }
+}
+
+function report(
+  url: DeviceUrl,
+  deviceId: string,
+  result: PollResult,
+  durationMs: number,
+  facts: readonly Fact[],
+): ProbeReport {
+  return {
+    url: url.safeUrl,
+    device_id: deviceId,
+    up: result.up,
+    timestamp: formatUtc(result.timestampUs),
+    duration_ms: Math.round(durationMs * 1000) / 1000,
+    facts,
+    samples: result.samples.map(probeSample),
+    problems: result.problems.map(({ kind, message, metricId, count }) => ({
+      kind,
+      message,
+      ...(metricId !== undefined && { metric_id: metricId }),
+      ...(count !== undefined && { count }),
+    })),
+  };
+}
+
+function probeSample({ series, timestampUs, value }: Sample): ProbeSample {
+  return {
+    timestamp: formatUtc(timestampUs),
+    metric_id: series.metricId,
+    value: Number.isFinite(value) ? value : numberText(value),
+    labels: series.labels,
+  };
+}
+
+function numberText(value: number): string {
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
+}
+
+/** More samples than these are counted only: a page of an exporter has hundreds. */
+const SHOWN_SAMPLES = 20;
+
+/** The report as lines for people: a name, and what there is to say. */
+export function formatProbe(probed: ProbeReport): string {
+  const lines: [string, string][] = [['url', probed.url]];
+  for (const { name, text } of probed.facts) lines.push([name, text]);
+  for (const sample of probed.samples.slice(0, SHOWN_SAMPLES)) lines.push(['value', sampleText(sample)]);
+  const rest = probed.samples.length - SHOWN_SAMPLES;
+  if (rest > 0) lines.push(['', `and ${rest} more; --json shows all`]);
+  if (probed.up) lines.push(['timestamp', probed.timestamp]);
+  lines.push(['duration', `${probed.duration_ms.toFixed(1)} ms`]);
+  for (const { kind, message, count } of probed.problems) {
+    lines.push([
+      'problem',
+      `${kind}: ${message}${count !== undefined && count > 1 ? ` (${count} times)` : ''}`,
+    ]);
+  }
+  if (!probed.up) lines.push(['answer', 'none']);
+  const width = Math.max(...lines.map(([name]) => name.length)) + 2;
+  return lines.map(([name, text]) => `${name.padEnd(width)}${text}`).join('\n');
+}
+
+function sampleText({ metric_id, value, labels }: ProbeSample): string {
+  const names = Object.entries(labels);
+  if (metric_id === METRIC_ID && names.length === 0) return String(value);
+  const text = names.map(([name, label]) => `${name}=${JSON.stringify(label)}`).join(', ');
+  const series = metric_id === METRIC_ID ? '' : `${metric_id} `;
+  return names.length === 0 ? `${series}${value}` : `${series}${value} {${text}}`;
+}
