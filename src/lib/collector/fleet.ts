@@ -2,10 +2,11 @@
  * The fleet: every target of one configuration. Applies a new configuration and new promotions by difference, so
  * that what did not change keeps its session, its instants and its counters.
  */
+import { entryKey, sameEntry } from '../config/entryDiff.ts';
 import type { MetricEntry } from '../config/model.ts';
 import type { SessionContext } from '../devices/driver.ts';
 import { PromotionSet, periodOf } from './promotions.ts';
-import { sameEntry, Target, type TargetSurroundings } from './target.ts';
+import { Target, type TargetSurroundings } from './target.ts';
 
 export interface FleetChange {
   readonly started: number;
@@ -135,17 +136,13 @@ function targetKey(entry: MetricEntry): string {
   return `${entry.url.scheme}\n${entry.url.endpointKey}`;
 }
 
-/** The new entries, each replaced by the old object that means the same; the old array itself if all are the same. */
+/** The new entries, each replaced by the old object that says the same; the old array itself if all are the same. */
 function keepEntries(old: readonly MetricEntry[], fresh: readonly MetricEntry[]): readonly MetricEntry[] {
-  const left = new Map<string, MetricEntry[]>();
-  for (const entry of old) {
-    const name = `${entry.deviceId}\n${entry.name}`;
-    left.set(name, [...(left.get(name) ?? []), entry]);
-  }
-  const kept = fresh.map(
-    (entry) =>
-      left.get(`${entry.deviceId}\n${entry.name}`)?.find((known) => sameEntry(known, entry)) ?? entry,
-  );
+  const known = new Map(old.map((entry) => [entryKey(entry), entry]));
+  const kept = fresh.map((entry) => {
+    const before = known.get(entryKey(entry));
+    return before && sameEntry(before, entry) ? before : entry;
+  });
   const same = kept.length === old.length && kept.every((entry, index) => entry === old[index]);
   return same ? old : kept;
 }

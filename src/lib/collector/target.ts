@@ -4,7 +4,6 @@
  * Polls of one target never overlap. A loop that is due while another one is read waits for it, at most one poll a
  * loop, the shortest period first; a loop that is due again while it still waits or runs has missed an interval.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { MetricEntry } from '../config/model.ts';
 import type { MetricRequest, PollResult, ProblemKind, Session } from '../devices/driver.ts';
 import { type Loop, pollTimeoutMs } from './loop.ts';
@@ -218,11 +217,4 @@ export class Target {
 
 function sameMembers(a: readonly MetricEntry[], b: readonly MetricEntry[]): boolean {
   return a.length === b.length && a.every((entry, index) => entry === b[index]);
-}
-
-/** Whether two entries mean the same reading: where they stand in a file does not matter. */
-export function sameEntry(a: MetricEntry, b: MetricEntry): boolean {
-  const { place: _a, driver: driverA, ...restA } = a;
-  const { place: _b, driver: driverB, ...restB } = b;
-  return driverA === driverB && isDeepStrictEqual(restA, restB);
 }

@@ -1,0 +1,1 @@
+COPY kw.metrics ("timestamp", value, device_id, metric_id, labels) FROM STDIN (FORMAT binary)

@@ -1,0 +1,1 @@
+SELECT kw.ensure_storage($1::timestamptz, $2::timestamptz)
