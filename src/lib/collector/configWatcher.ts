@@ -14,7 +14,7 @@ export interface ConfigWatcher {
  * A folder that cannot be watched is reported once; SIGHUP still works.
  */
 export function watchConfig(
-  paths: { readonly metricsDir: string; readonly file: string | undefined },
+  paths: { readonly metricsDir: string; readonly file?: string | undefined },
   onChange: () => void,
   onProblem: (message: string) => void,
 ): ConfigWatcher {

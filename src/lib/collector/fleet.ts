@@ -47,6 +47,7 @@ export class Fleet {
     for (const [key, target] of this.targets) {
       if (byKey.has(key)) continue;
       this.targets.delete(key);
+      this.#surroundings.onGone(target);
       closing.push(target.close());
       stopped++;
     }
@@ -101,9 +102,9 @@ export class Fleet {
     clearTimeout(timer);
   }
 
+  /** Ends every session. The targets can still be asked for their counters. */
   async close(): Promise<void> {
     await Promise.all([...this.targets.values()].map((target) => target.close()));
-    this.targets.clear();
   }
 
   #open(key: string, entries: readonly MetricEntry[]): Target {

@@ -28,7 +28,7 @@ export interface TargetCounters {
 }
 
 export interface TargetSurroundings {
-  readonly schedule: Schedule;
+  readonly schedule: Pick<Schedule, 'add'>;
   readonly phaseGridMs: number;
   readonly monotonicMs: () => number;
   readonly nowUs: () => number;
@@ -36,6 +36,8 @@ export interface TargetSurroundings {
   readonly onResult: (target: Target, loop: Loop, result: PollResult) => void;
   /** The polls under way and when each began: what has not been answered before cannot be called stored. */
   readonly running: Map<Target, number>;
+  /** The target is not configured any more: its counters are asked for the last time. */
+  readonly onGone: (target: Target) => void;
   /** A driver broke its promise never to reject: a defect of kw, told and survived. */
   readonly onDefect: (target: Target, error: unknown) => void;
 }

@@ -1,0 +1,1 @@
+CALL kw.maintain()

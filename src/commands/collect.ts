@@ -1,0 +1,86 @@
+import { Flags } from '@oclif/core';
+import { KwCommand } from '../command.ts';
+import { settingsFlags } from '../lib/config/flags.ts';
+import type { MetricEntry } from '../lib/config/model.ts';
+import { loadSettings, type Settings } from '../lib/config/settings.ts';
+import type { DatabaseTarget } from '../lib/database/connection.ts';
+import type { Logger } from '../lib/logger.ts';
+
+/** kw collect */
+export default class Collect extends KwCommand {
+  static override summary = 'read the configured devices and store every value';
+  static override description =
+    'Reads what metrics.d/*.yaml names, each metric at its period, and stores it in the database; values wait while the ' +
+    'database is away. Optional metrics are read while they are enabled (kw enable). A changed file or SIGHUP reloads the ' +
+    'configuration. Ctrl-C stops reading, writes what was read and ends; a second one ends at once. ' +
+    'Without a configured database the embedded one is started.';
+  static override examples = [
+    '<%= config.bin %> collect',
+    '<%= config.bin %> collect --dry-run --once --only pdu-1',
+    '<%= config.bin %> collect --dry-run --json | jq .value',
+    '<%= config.bin %> collect --config /etc/kwollect/kw.yaml',
+  ];
+  static override flags = {
+    once: Flags.boolean({ description: 'read everything once and end' }),
+    'dry-run': Flags.boolean({ description: 'print what would be stored, and store nothing' }),
+    json: Flags.boolean({ description: 'print one JSON object a line', dependsOn: ['dry-run'] }),
+    only: Flags.string({
+      description: 'read only this device (may be given several times)',
+      helpValue: 'DEVICE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    ...settingsFlags,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Collect);
+    const settings = loadSettings(flags);
+    const [{ makeLogger }, { loadEntries }] = await Promise.all([
+      import('../lib/logger.ts'),
+      import('../lib/collector/entries.ts'),
+    ]);
+    const logger = await makeLogger({ level: settings.logLevel });
+    const load = () => loadEntries(loadSettings(flags), flags.only, (warning) => logger.warn(warning));
+    const entries = load();
+    if (flags['dry-run']) {
+      await this.#dryRun(entries, settings, flags);
+      return;
+    }
+    const database = await this.#database(settings, logger);
+    const { runDaemon } = await import('../lib/collector/daemon.ts');
+    const { version } = this.config;
+    const { once } = flags;
+    await runDaemon({ settings, entries, database, logger, version, once, loadEntries: load });
+  }
+
+  async #database(settings: Settings, logger: Logger): Promise<DatabaseTarget> {
+    if (settings.databaseUrl) {
+      const { resolveDatabase } = await import('../lib/database/connection.ts');
+      return resolveDatabase(settings);
+    }
+    const { startEmbedded } = await import('../lib/database/embedded/server.ts');
+    const { url, label } = await startEmbedded(settings.dataFolder);
+    logger.info(`no database is configured: using the ${label}; kw db stop ends it`);
+    return { url, label, embedded: true };
+  }
+
+  async #dryRun(
+    entries: readonly MetricEntry[],
+    settings: Settings,
+    { once, json }: { once: boolean; json: boolean },
+  ): Promise<void> {
+    const { dryRun, sampleJson, sampleLine } = await import('../lib/collector/dryRun.ts');
+    const run = await dryRun({
+      entries,
+      settings,
+      once,
+      onSample: (sample) => this.log('%s', json ? sampleJson(sample) : sampleLine(sample)),
+      onProblem: (message) => this.logToStderr('%s', message),
+    });
+    process.once('SIGINT', run.stop);
+    process.once('SIGTERM', run.stop);
+    process.stdout.once('error', run.stop);
+    await run.finished;
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * The collector: reads the devices of a configuration at their instants, and stores every value.
+ *
+ *   Schedule --tick--> Loop --poll--> Target --result--> Collector --samples--> BatchBuilder --batch--> Writer
+ *                  (one period)   (one session)             |                                             |
+ *                        Fleet: all targets                 +--> Catalogue, counters --> Reporter         |
+ *                          ^   ^                                                            |             |
+ *           configuration -+   +- promotions <------------- DatabaseLink <------------------+--> database <+
+ *
+ * Three nouns, one direction: the Fleet is all targets of one configuration, a Target is one endpoint with its
+ * session, a Loop is the metrics of a target that share a period. The Collector ties them to the database. It stops
+ * from left to right, so that what was read is written.
+ */
+import type { MetricEntry } from '../config/model.ts';
+import type { Settings } from '../config/settings.ts';
+import type { DatabaseTarget } from '../database/connection.ts';
+import type { PollResult } from '../devices/driver.ts';
+import type { Logger } from '../logger.ts';
+import type { Sample } from '../sample.ts';
+import { Backlog } from './backlog.ts';
+import { BatchBuilder } from './batch.ts';
+import { Catalogue } from './catalogue.ts';
+import { type Clock, systemClock, WallClock } from './clock.ts';
+import { Complaints } from './complaints.ts';
+import { DatabaseLink } from './databaseLink.ts';
+import { type CollectorIdentity, DatabaseStore } from './databaseStore.ts';
+import { Fleet, type FleetChange } from './fleet.ts';
+import type { Loop } from './loop.ts';
+import { Maintenance } from './maintenance.ts';
+import { PromotionSet } from './promotions.ts';
+import { Reporter } from './reporter.ts';
+import { Schedule } from './schedule.ts';
+import { type CollectorCounters, type DeviceStatus, deviceStatuses } from './status.ts';
+import type { Target } from './target.ts';
+import { Writer } from './writer.ts';
+
+export interface CollectorOptions {
+  readonly settings: Pick<Settings, 'collector' | 'limits'>;
+  readonly database: DatabaseTarget;
+  readonly identity: CollectorIdentity;
+  readonly logger: Logger;
+  /** Nothing is read on a schedule: only by readOnce(). */
+  readonly once?: boolean;
+  readonly clock?: Clock;
+}
+
+/** How long stop() waits for polls that are under way: they are worth storing, but not worth much waiting. */
+const POLL_PATIENCE_MS = 1_000;
+/** How long readOnce() waits to hear which metrics are promoted. */
+const PROMOTION_PATIENCE_MS = 2_000;
+/** Timers of Node hold at most 2^31 ms. */
+const LONGEST_TIMER_MS = 86_400_000;
+
+export class Collector {
+  readonly fleet: Fleet;
+  readonly writer: Writer;
+  readonly identity: CollectorIdentity;
+  readonly #settings: CollectorOptions['settings'];
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #wallClock: WallClock;
+  readonly #schedule: Schedule;
+  readonly #builder: BatchBuilder;
+  readonly #backlog: Backlog;
+  readonly #complaints: Complaints;
+  readonly #reporter: Reporter;
+  readonly #link: DatabaseLink;
+  readonly #maintenance: Maintenance;
+  readonly #catalogue = new Catalogue();
+  /** Polls under way with the instant of their begin; the oldest is the first. */
+  readonly #running = new Map<Target, number>();
+  /** Counters of targets that are not configured any more. */
+  readonly #gone = { missed: 0 };
+  readonly #counted = { polls: 0, read: 0 };
+  readonly #reloads = { taken: 0, refused: 0, problem: undefined as string | undefined };
+  /** Where the samples come from that are being added to the batch. */
+  #reading: { readonly target: Target; readonly loop: Loop } | undefined;
+  #promotions = new PromotionSet();
+  #cancelExpiry: (() => void) | undefined;
+  #stopping = false;
+  #promotionsAreKnown = () => {};
+  readonly #promotionsKnown = new Promise<void>((resolve) => {
+    this.#promotionsAreKnown = resolve;
+  });
+
+  constructor(options: CollectorOptions) {
+    const { settings, database, identity, logger, once, clock = systemClock } = options;
+    this.identity = identity;
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#clock = clock;
+    this.#wallClock = new WallClock(clock);
+    this.#schedule = new Schedule(clock);
+    this.#complaints = new Complaints(clock);
+    const nowUs = () => this.#wallClock.nowUs();
+    const monotonicMs = () => clock.monotonicMs();
+    this.#builder = new BatchBuilder({
+      nowUs,
+      limits: settings.limits,
+      onRefused: (sample, problem) => this.#refuse(sample, problem),
+      onNewSeries: (series) => {
+        const { target, loop } = this.#reading ?? {};
+        if (target && loop) this.#catalogue.discover(series, target.protocol, loop.periodMs);
+      },
+    });
+    this.#backlog = new Backlog(settings.collector.bufferBytes, ({ rows }) => this.#lose(rows));
+    this.fleet = new Fleet({
+      schedule: once ? { add: () => ({ cancel() {} }) } : this.#schedule,
+      phaseGridMs: settings.collector.phaseGridMs,
+      monotonicMs,
+      nowUs,
+      running: this.#running,
+      onResult: (target, loop, result) => this.#accept(target, loop, result),
+      onGone: ({ counters }) => {
+        this.#gone.missed += counters.missed;
+      },
+      onDefect: (target, error) => {
+        logger.error({ target: target.hostPort, err: error }, 'a driver failed, which is a defect of kw');
+      },
+    });
+    this.writer = new Writer({
+      clock,
+      backlog: this.#backlog,
+      store: new DatabaseStore(database, identity),
+      events: {
+        onAway: (problem) => {
+          logger.warn({ problem }, 'the database takes no values now: they wait here');
+        },
+        onBack: (awayMs) => {
+          const waiting = this.#backlog.rows;
+          logger.info({ awayMs: Math.round(awayMs), waiting }, 'the database takes values again');
+        },
+        onRefused: (rows) => {
+          for (const { sample, problem } of rows) this.#refuse(sample, `the database refused it: ${problem}`);
+        },
+      },
+    });
+    this.#reporter = new Reporter({
+      collectorId: identity.id,
+      catalogue: this.#catalogue,
+      monotonicMs,
+      configuredDevices: () => this.#configuredDevices(),
+      deviceStatuses: () => this.deviceStatuses(),
+      counters: () => this.counters(),
+    });
+    this.#link = new DatabaseLink(database, {
+      collectorId: identity.id,
+      onPromotions: (promotions) => this.#promote(new PromotionSet(promotions)),
+      onProblem: (problem) => logger.debug({ problem }, 'no link to the database'),
+      publish: (client, first) => this.#reporter.publish(client, first),
+    });
+    this.#maintenance = new Maintenance(database, logger);
+  }
+
+  async start(entries: readonly MetricEntry[]): Promise<void> {
+    await this.#configure(entries);
+    this.writer.start();
+    this.#link.start();
+    this.#maintenance.start();
+    this.#schedule.add(this.#settings.collector.flushIntervalMs, 0, () => this.flush());
+  }
+
+  /** Reads everything once: what is optional, too, if the database says soon that it is promoted. */
+  async readOnce(): Promise<void> {
+    let cancel = () => {};
+    const patience = new Promise<void>((resolve) => {
+      cancel = this.#clock.setTimer(PROMOTION_PATIENCE_MS, resolve);
+    });
+    await Promise.race([this.#promotionsKnown, patience]);
+    cancel();
+    await this.fleet.readOnce();
+  }
+
+  /** Takes over a new configuration, by difference. */
+  async reload(entries: readonly MetricEntry[]): Promise<FleetChange> {
+    const change = await this.#configure(entries);
+    this.#reloads.taken++;
+    this.#reloads.problem = undefined;
+    return change;
+  }
+
+  /** A new configuration is no good: the old one stays, and `kw status` tells. */
+  refuseReload(problem: string): void {
+    this.#reloads.refused++;
+    this.#reloads.problem = problem;
+  }
+
+  /** Closes the batch that is being gathered, and hands it to the writer. */
+  flush(): void {
+    const [oldestUs] = this.#running.values();
+    const horizonUs = oldestUs ?? this.#wallClock.nowUs();
+    const batch = this.#builder.close(horizonUs);
+    if (batch) this.writer.push(batch);
+    else this.writer.advance(horizonUs);
+  }
+
+  /**
+   * Stops reading, then writes what was read, for as long as `patienceMs` says when asked then.
+   * Resolves to the number of values that could not be written.
+   */
+  async stop(patienceMs: () => number): Promise<number> {
+    this.#stopping = true;
+    this.#cancelExpiry?.();
+    await this.fleet.stopPolling(POLL_PATIENCE_MS);
+    this.#schedule.stop();
+    await this.fleet.close();
+    this.#running.clear();
+    this.flush();
+    const lost = await this.writer.stop(patienceMs());
+    this.#reporter.statusChanged();
+    await Promise.all([this.#link.stop(), this.#maintenance.stop()]);
+    return lost;
+  }
+
+  counters(): CollectorCounters {
+    const { counters } = this.writer;
+    let missed = this.#gone.missed;
+    for (const target of this.fleet.targets.values()) missed += target.counters.missed;
+    return {
+      polls: this.#counted.polls,
+      missed,
+      read: this.#counted.read,
+      stored: counters.rowsWritten,
+      waiting: this.#backlog.rows + this.#builder.rows,
+      waitingBytes: this.#backlog.bytes,
+      refused: this.#complaints.refused,
+      lost: counters.rowsLost,
+      refusals: this.#complaints.reasons(),
+      targets: this.fleet.targets.size,
+      clockSteps: this.#wallClock.steps,
+      reloads: this.#reloads.taken,
+      reloadsRefused: this.#reloads.refused,
+      reloadProblem: this.#reloads.problem,
+    };
+  }
+
+  deviceStatuses(): DeviceStatus[] {
+    return deviceStatuses(this.fleet);
+  }
+
+  async #configure(entries: readonly MetricEntry[]): Promise<FleetChange> {
+    const change = await this.fleet.configure(entries);
+    this.#catalogue.configure(entries);
+    this.#reporter.catalogueChanged();
+    return change;
+  }
+
+  #accept(target: Target, loop: Loop, result: PollResult): void {
+    this.#counted.polls++;
+    this.#counted.read += result.samples.length;
+    if (result.problems.length > 0 || result.up !== target.counters.up) this.#tell(target, result);
+    if (result.samples.length === 0) return;
+    this.#reading = { target, loop };
+    this.#builder.add(result.samples);
+    if (this.#builder.rows >= this.#settings.collector.batchRows) this.flush();
+  }
+
+  #tell(target: Target, { up, problems }: PollResult): void {
+    const { counters, hostPort, protocol } = target;
+    if (up !== counters.up) {
+      this.#reporter.statusChanged();
+      const problem = problems[0]?.message;
+      if (!up) this.#logger.warn({ target: hostPort, protocol, problem }, 'device does not answer');
+      else if (counters.up === false)
+        this.#logger.info({ target: hostPort, protocol }, 'device answers again');
+    }
+    if (!up) return;
+    for (const { kind, message, metricId } of problems) {
+      this.#complaints.tell(`${hostPort} ${protocol} ${kind} ${metricId ?? ''}`, (times) =>
+        this.#logger.warn({ target: hostPort, protocol, kind, metric: metricId, times }, message),
+      );
+    }
+  }
+
+  #refuse({ series, timestampUs }: Sample, problem: string): void {
+    this.#complaints.refuse(problem);
+    const device = series.deviceId.slice(0, 100);
+    const metric = series.metricId.slice(0, 100);
+    this.#complaints.tell(`refused ${device} ${metric}`, (times) =>
+      this.#logger.warn({ device, metric, timestampUs, times }, `value refused: ${problem}`),
+    );
+  }
+
+  #lose(rows: number): void {
+    this.writer.counters.rowsLost += rows;
+    this.#complaints.tell('lost', () =>
+      this.#logger.error(
+        { lost: this.writer.counters.rowsLost },
+        'the buffer is full: the oldest values are lost',
+      ),
+    );
+  }
+
+  /** Applies promotions, and again whenever one of them expires. */
+  #promote(promotions: PromotionSet): void {
+    if (this.#stopping) return;
+    for (const { pattern, problem } of promotions.refused) {
+      this.#complaints.tell(`pattern ${pattern}`, () =>
+        this.#logger.warn({ pattern }, `promotion ignored: ${problem}`),
+      );
+    }
+    this.#promotions = promotions;
+    this.#promotionsAreKnown();
+    this.fleet.promote(promotions);
+    this.#cancelExpiry?.();
+    const nowUs = this.#wallClock.nowUs();
+    const expiryUs = promotions.nextExpiryUs(nowUs);
+    if (expiryUs === undefined) return;
+    const delayMs = Math.min(LONGEST_TIMER_MS, Math.ceil((expiryUs - nowUs) / 1000));
+    this.#cancelExpiry = this.#clock.setTimer(delayMs, () => this.#promote(this.#promotions));
+  }
+
+  #configuredDevices(): { device: string; protocol: string }[] {
+    const devices = new Map<string, { device: string; protocol: string }>();
+    for (const target of this.fleet.targets.values()) {
+      const { protocol } = target;
+      for (const device of target.deviceIds) devices.set(`${device}\n${protocol}`, { device, protocol });
+    }
+    return [...devices.values()];
+  }
+}

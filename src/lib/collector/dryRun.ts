@@ -1,0 +1,99 @@
+/** Reads devices and prints what would be stored: nothing is written, and no database is needed. */
+import type { MetricEntry } from '../config/model.ts';
+import type { Settings } from '../config/settings.ts';
+import { TemplateCache } from '../database/rowEncoder.ts';
+import { timestampProblem } from '../limits.ts';
+import type { Sample } from '../sample.ts';
+import { formatUtc } from '../time.ts';
+import { type Clock, systemClock, WallClock } from './clock.ts';
+import { Fleet } from './fleet.ts';
+import { Schedule } from './schedule.ts';
+
+export interface DryRunOptions {
+  readonly entries: readonly MetricEntry[];
+  readonly settings: Pick<Settings, 'collector' | 'limits'>;
+  /** Read everything once instead of at the configured periods. */
+  readonly once: boolean;
+  readonly onSample: (sample: Sample) => void;
+  /** One sentence about something that was not read or would not be stored. */
+  readonly onProblem: (message: string) => void;
+  readonly clock?: Clock;
+}
+
+export interface DryRun {
+  /** Resolves when everything was read once; without `once`, when it is stopped. */
+  readonly finished: Promise<void>;
+  stop(): void;
+}
+
+export async function dryRun(options: DryRunOptions): Promise<DryRun> {
+  const { entries, settings, once, onSample, onProblem, clock = systemClock } = options;
+  const wallClock = new WallClock(clock);
+  const schedule = new Schedule(clock);
+  const templates = new TemplateCache();
+  let stop = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  const fleet = new Fleet({
+    schedule: once ? { add: () => ({ cancel() {} }) } : schedule,
+    phaseGridMs: settings.collector.phaseGridMs,
+    monotonicMs: () => clock.monotonicMs(),
+    nowUs: () => wallClock.nowUs(),
+    running: new Map(),
+    onGone: () => {},
+    onDefect: (target, error) =>
+      onProblem(`${target.hostPort}: a driver failed, which is a defect of kw: ${error}`),
+    onResult: (target, _loop, { samples, problems }) => {
+      for (const sample of samples) {
+        const problem = problemOf(sample, templates, wallClock.nowUs(), settings.limits);
+        if (problem) onProblem(`${sample.series.deviceId} ${sample.series.metricId}: not stored, ${problem}`);
+        else onSample(sample);
+      }
+      for (const { message, metricId } of problems) {
+        onProblem(`${target.deviceIds[0]}${metricId ? ` ${metricId}` : ''}: ${message}`);
+      }
+    },
+  });
+  await fleet.configure(entries);
+  const finished = (once ? Promise.race([fleet.readOnce(), stopped]) : stopped).then(async () => {
+    schedule.stop();
+    await fleet.close();
+  });
+  return { finished, stop };
+}
+
+function problemOf(
+  { series, timestampUs }: Sample,
+  templates: TemplateCache,
+  nowUs: number,
+  limits: Settings['limits'],
+): string | undefined {
+  const template = templates.get(series);
+  if (typeof template === 'string') return template;
+  return timestampProblem(timestampUs, nowUs, limits.maxPastUs, limits.maxFutureUs);
+}
+
+/** A sample for people: time, device, metric, value, labels. Control characters from devices are escaped. */
+export function sampleLine({ series, timestampUs, value }: Sample): string {
+  const { deviceId, metricId, labels } = series;
+  const words = [formatUtc(timestampUs), deviceId, metricId, String(value)];
+  if (Object.keys(labels).length > 0) words.push(JSON.stringify(labels));
+  return words.map(printable).join(' ');
+}
+
+/** A sample as one line of JSON; NaN and infinities as text, as PostgreSQL writes them. */
+export function sampleJson({ series, timestampUs, value }: Sample): string {
+  return JSON.stringify({
+    timestamp: formatUtc(timestampUs),
+    device_id: series.deviceId,
+    metric_id: series.metricId,
+    value: Number.isFinite(value) ? value : String(value),
+    labels: series.labels,
+  });
+}
+
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => JSON.stringify(char).slice(1, -1));
+}

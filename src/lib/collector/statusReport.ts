@@ -1,0 +1,96 @@
+/**
+ * What `kw status` shows: the same shape whether it comes from the database (all collectors) or from the local
+ * endpoint of one collector. Times are UTC text with microseconds; nothing here is secret.
+ */
+import { formatUtc, nowUs } from '../time.ts';
+import type { Collector } from './collector.ts';
+import type { CollectorCounters, DeviceStatus } from './status.ts';
+
+export interface CollectorReport {
+  readonly id: string;
+  readonly name: string;
+  readonly host: string;
+  readonly version: string;
+  /** `silent`: it did not say that it stops, and has not been heard of for a while. */
+  readonly state: 'running' | 'stopped' | 'silent';
+  readonly started_at: string;
+  readonly seen_at: string;
+  readonly stopped_at: string | null;
+  /** Every value that it measured before is stored. */
+  readonly written_up_to: string | null;
+  readonly lag_seconds: number | null;
+  /** Why the database takes no values, as far as the collector knows. */
+  readonly database_problem: string | null;
+  readonly endpoint: string | null;
+  readonly counters: Partial<CollectorCounters>;
+}
+
+export interface DeviceReport {
+  /** Name of the collector. */
+  readonly collector: string;
+  readonly device: string;
+  readonly protocol: string;
+  readonly up: boolean;
+  readonly last_poll: string | null;
+  readonly last_up: string | null;
+  readonly poll_ms: number | null;
+  readonly period_ms: number | null;
+  readonly polls: number;
+  readonly missed: number;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly last_error: string | null;
+}
+
+export interface StatusReport {
+  readonly source: 'database' | 'collector';
+  readonly at: string;
+  readonly collectors: readonly CollectorReport[];
+  readonly devices: readonly DeviceReport[];
+}
+
+/** What a running collector says of itself. */
+export function collectorReport(collector: Collector): StatusReport {
+  const { identity, writer } = collector;
+  const atUs = nowUs();
+  const { writtenUpToUs } = writer;
+  return {
+    source: 'collector',
+    at: formatUtc(atUs),
+    collectors: [
+      {
+        id: identity.id,
+        name: identity.name,
+        host: identity.host,
+        version: identity.version,
+        state: 'running',
+        started_at: formatUtc(identity.startedAtUs),
+        seen_at: formatUtc(atUs),
+        stopped_at: null,
+        written_up_to: writtenUpToUs === undefined ? null : formatUtc(writtenUpToUs),
+        lag_seconds: writtenUpToUs === undefined ? null : (atUs - writtenUpToUs) / 1e6,
+        database_problem: writer.awayMs === undefined ? null : (writer.lastProblem ?? null),
+        endpoint: identity.endpoint ?? null,
+        counters: collector.counters(),
+      },
+    ],
+    devices: collector.deviceStatuses().map((status) => deviceReport(identity.name, status)),
+  };
+}
+
+export function deviceReport(collector: string, status: DeviceStatus): DeviceReport {
+  const { lastPollUs, lastUpUs } = status;
+  return {
+    collector,
+    device: status.device,
+    protocol: status.protocol,
+    up: status.up,
+    last_poll: lastPollUs === undefined ? null : formatUtc(lastPollUs),
+    last_up: lastUpUs === undefined ? null : formatUtc(lastUpUs),
+    poll_ms: status.pollMs ?? null,
+    period_ms: status.periodMs ?? null,
+    polls: status.polls,
+    missed: status.missed,
+    errors: status.errors,
+    last_error: status.lastError ?? null,
+  };
+}
