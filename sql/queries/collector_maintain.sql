@@ -1,1 +1,1 @@
-CALL kw.maintain()
+SELECT kw.maintain()

@@ -8,7 +8,7 @@ import { readSql } from '../packageRoot.ts';
 import { destroyClient } from './databaseStore.ts';
 
 const FIRST_AFTER_MS = 10_000;
-const EVERY_MS = 300_000;
+const EVERY_MS = 60_000;
 /** A run that takes longer is ended: the next one goes on. */
 const AT_MOST_MS = 240_000;
 
