@@ -113,6 +113,8 @@ function readUrl(fields: Fields, context: EntryContext): Pick<MetricEntry, 'url'
   }
   const text = fields.text('url')?.trim();
   if (text === undefined) return undefined;
+  // By an escape in quotes; the drivers need not bear it.
+  if (!text.isWellFormed()) return fields.error(field, 'url is not valid Unicode');
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) {
     return fields.error(field, 'url has no protocol', `it begins with ${schemeList(context)}`);

@@ -13,6 +13,9 @@ export interface ConfigProblem {
 /** Beyond this many problems of one file only their number is told. */
 const MAX_PROBLEMS_PER_FILE = 200;
 
+/** Characters of a message or hint. */
+const MAX_TEXT = 600;
+
 /** Gathers problems: one mistake never hides the next. */
 export class ProblemList {
   readonly #problems: ConfigProblem[] = [];
@@ -21,11 +24,11 @@ export class ProblemList {
 
   error(place: Place, message: string, hint?: string): void {
     this.#errors++;
-    this.#add({ place, severity: 'error', message, ...(hint === undefined ? {} : { hint }) });
+    this.#add('error', place, message, hint);
   }
 
   warning(place: Place, message: string, hint?: string): void {
-    this.#add({ place, severity: 'warning', message, ...(hint === undefined ? {} : { hint }) });
+    this.#add('warning', place, message, hint);
   }
 
   /** Errors so far, those beyond the limit included. */
@@ -50,12 +53,23 @@ export class ProblemList {
     );
   }
 
-  #add(problem: ConfigProblem): void {
-    const { file } = problem.place;
+  #add(severity: ConfigProblem['severity'], place: Place, message: string, hint: string | undefined): void {
+    const { file } = place;
     const count = (this.#countByFile.get(file) ?? 0) + 1;
     this.#countByFile.set(file, count);
-    if (count <= MAX_PROBLEMS_PER_FILE) this.#problems.push(problem);
+    if (count > MAX_PROBLEMS_PER_FILE) return;
+    const texts = { message: printable(message), ...(hint === undefined ? {} : { hint: printable(hint) }) };
+    this.#problems.push({ place, severity, ...texts });
   }
+}
+
+/** One line of bounded length that moves no cursor: parts of it may come from the file. */
+function printable(text: string): string {
+  const line = text.replace(
+    /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}...` : line;
 }
 
 export function comparePlaces(a: Place, b: Place): number {
