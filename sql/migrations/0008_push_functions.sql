@@ -74,7 +74,8 @@ BEGIN
         CASE
           WHEN o.number IS NULL THEN 'there is no value'
           WHEN o.at IS NULL THEN 'there is no timestamp'
-          WHEN o.at > newest AND extract(epoch FROM o.at) / 1000 <= extract(epoch FROM newest)
+          WHEN o.at > newest
+            AND to_timestamp(extract(epoch FROM o.at) / 1000) BETWEEN oldest AND newest
             THEN 'the timestamp lies too far in the future (milliseconds instead of seconds?)'
           WHEN o.at > newest THEN 'the timestamp lies too far in the future'
           WHEN o.at < oldest THEN 'the timestamp lies too far in the past'

@@ -46,7 +46,11 @@ export function timestampProblem(
 ): string | undefined {
   if (!Number.isFinite(timestampUs)) return 'the timestamp is not a number';
   if (timestampUs > nowUs + maxFutureUs) {
-    const hint = timestampUs / 1000 <= nowUs + maxFutureUs ? ' (milliseconds instead of seconds?)' : '';
+    const inMilliseconds = timestampUs / 1000 >= nowUs - maxPastUs;
+    const hint =
+      inMilliseconds && timestampUs / 1000 <= nowUs + maxFutureUs
+        ? ' (milliseconds instead of seconds?)'
+        : '';
     return `the timestamp lies too far in the future${hint}`;
   }
   if (timestampUs < nowUs - maxPastUs) return 'the timestamp lies too far in the past';
