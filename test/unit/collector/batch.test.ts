@@ -58,7 +58,7 @@ describe('BatchBuilder', () => {
     ]);
     expect(refused).toEqual([
       ['bad-1', 'the metric name is empty'],
-      ['bad-2', 'the timestamp lies too far in the future (milliseconds instead of seconds?)'],
+      ['bad-2', 'the timestamp lies too far in the future'],
       ['bad-3', 'the timestamp is not a number'],
       ['bad-4', 'the timestamp lies too far in the future (milliseconds instead of seconds?)'],
       ['bad-5', 'the timestamp lies too far in the past'],
