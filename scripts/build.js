@@ -3,7 +3,7 @@
  * oclif from loading every command to know their names and flags.
  *
  *   node scripts/build.js            builds if the sources differ from those of the last build
- *   node scripts/build.js --force    builds in any case
+ *   node scripts/build.js --clean    builds in any case and leaves nothing else in dist/, for npm pack
  *
  * Packages are bundled too: one file is read quicker than three hundred. Output is renamed into place, shared
  * chunks first, so that a command that starts meanwhile finds a complete set, old or new.
@@ -123,14 +123,13 @@ async function bundle() {
     legalComments: 'none',
     minifySyntax: true,
     keepNames: true,
-    sourcemap: 'linked',
     write: false,
     logLevel: 'warning',
   });
   return result.outputFiles;
 }
 
-function install(outputFiles) {
+function install(outputFiles, clean) {
   const isChunk = (path) => path.includes(`${join(dist, 'chunks')}`);
   const inOrder = [...outputFiles].sort((a, b) => Number(isChunk(b.path)) - Number(isChunk(a.path)));
   for (const { path, contents } of inOrder) {
@@ -142,7 +141,7 @@ function install(outputFiles) {
   const current = new Set(outputFiles.map(({ path }) => path));
   for (const file of filesBelow(dist)) {
     if (current.has(file)) continue;
-    if (isChunk(file) && Date.now() - statSync(file).mtimeMs < STALE_CHUNK_MS) continue;
+    if (!clean && isChunk(file) && Date.now() - statSync(file).mtimeMs < STALE_CHUNK_MS) continue;
     rmSync(file, { force: true });
   }
 }
@@ -163,12 +162,12 @@ async function writeManifest() {
 }
 
 /** Builds unless dist/ is fresh. Resolves to whether it did. */
-export async function build({ force = false } = {}) {
-  if (!force && isFresh()) return false;
+export async function build({ clean = false } = {}) {
+  if (!clean && isFresh()) return false;
   return withLock(async () => {
-    if (!force && isFresh()) return false;
+    if (!clean && isFresh()) return false;
     const stamp = fingerprint();
-    install(await bundle());
+    install(await bundle(), clean);
     await writeManifest();
     writeFileSync(stampFile, stamp);
     return true;
@@ -177,6 +176,6 @@ export async function build({ force = false } = {}) {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const startedAt = Date.now();
-  const built = await build({ force: process.argv.includes('--force') });
+  const built = await build({ clean: process.argv.includes('--clean') });
   process.stderr.write(built ? `built dist in ${Date.now() - startedAt} ms\n` : 'dist is up to date\n');
 }

@@ -1,15 +1,19 @@
 /**
- * One throwaway embedded server for a vitest run: sets KW_TEST_POSTGRES_URL, unless the caller gave one.
+ * Before a run of the integration tests: dist/ is built, for tests that run kw as a program, and one throwaway
+ * embedded server is started, whose URL is in KW_TEST_POSTGRES_URL, unless the caller gave one.
  * Nothing of it is ever flushed to disk. test/support/database.ts makes the databases in it.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbedded, stopEmbedded } from '../../src/lib/database/embedded/server.ts';
+import { packageRoot } from '../../src/lib/packageRoot.ts';
 
 const PREFIX = 'kw-test-server-';
 
 export default async function setup(): Promise<(() => Promise<void>) | undefined> {
+  execFileSync(process.execPath, [join(packageRoot(), 'scripts', 'build.js')], { stdio: 'pipe' });
   if (process.env.KW_TEST_POSTGRES_URL) return undefined;
   await removeLeftBehind();
   const folder = join(tmpdir(), `${PREFIX}${process.pid}`);

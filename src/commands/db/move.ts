@@ -27,17 +27,23 @@ export default class DbMove extends KwCommand {
 
   async run(): Promise<MoveResult> {
     const { flags } = await this.parse(DbMove);
-    const [{ loadSettings }, { openClient, withClient }, { migrate }, { move }, { parseDatabaseUrl }] =
-      await Promise.all([
-        import('../../lib/config/settings.ts'),
-        import('../../lib/database/connection.ts'),
-        import('../../lib/database/migrate.ts'),
-        import('../../lib/database/move.ts'),
-        import('../../lib/database/url.ts'),
-      ]);
+    const [
+      { loadSettings },
+      { openClient, withClient },
+      { checkSchema, migrate },
+      { move },
+      { parseDatabaseUrl },
+    ] = await Promise.all([
+      import('../../lib/config/settings.ts'),
+      import('../../lib/database/connection.ts'),
+      import('../../lib/database/migrate.ts'),
+      import('../../lib/database/move.ts'),
+      import('../../lib/database/url.ts'),
+    ]);
     const { databaseError } = await import('../../lib/database/errors.ts');
     const target = { url: flags.to, label: parseDatabaseUrl(flags.to).label, embedded: false };
     const result = await withClient(loadSettings(flags), async (source, { label }) => {
+      await checkSchema(source);
       this.logToStderr(`from ${label} to ${target.label}`);
       const client = await openClient(target, { applicationName: 'kw db move' });
       try {
