@@ -31,7 +31,7 @@ export function nowUs(): number {
   const sinceZeroMs = performance.now();
   const lag = wallMs - (monotonicZeroMs + sinceZeroMs);
   if (lag > 0 || lag <= -1) monotonicZeroMs += lag;
-  return Math.floor((monotonicZeroMs + sinceZeroMs) * 1000);
+  return Math.round((monotonicZeroMs + sinceZeroMs) * 1000);
 }
 
 /** The zone of the process (TZ, else the system's), such as `Europe/Paris`. */

@@ -1,0 +1,121 @@
+import { Flags } from '@oclif/core';
+import { KwCommand } from '../command.ts';
+import { settingsFlags } from '../lib/config/flags.ts';
+import type { MachineFormat, Notes } from '../lib/metrics/answer.ts';
+import { type QueryRequest, selectionFlags, valueFlags } from '../lib/metrics/flags.ts';
+
+/** Rows of a table unless --limit says otherwise. */
+const TABLE_ROWS = 50;
+/** A table is kept whole until its widths are known. */
+const MAX_TABLE_ROWS = 100_000;
+
+/** kw query */
+export default class Query extends KwCommand {
+  static override summary = 'print the metrics of a job, of devices, of a time';
+  static override description =
+    'A job gives the nodes and times that are not given. Bounds are included. Without a job and a time it is the last ' +
+    '5 minutes. Rows come in order of time, as they are read; what may be missing is said on stderr. ' +
+    'CSV and JSON have times in UTC with six decimals; the table has them in the local zone.';
+  static override examples = [
+    '<%= config.bin %> query --job 1234',
+    '<%= config.bin %> query --job 1234 --format csv > job.csv',
+    '<%= config.bin %> query --job current --metric wattmetre_power_watt --every 10s --wide',
+    "<%= config.bin %> query --device node-1,node-2 --metric 'prom_node_network_*_bytes_total' --from -1h --rate",
+    '<%= config.bin %> query --device pdu-1 --from 2026-11-22T10:00 --to 2026-11-22T11:00 --summary --format json',
+  ];
+  static override flags = {
+    ...selectionFlags,
+    ...valueFlags,
+    format: Flags.string({
+      description: 'table is for people and has the first rows only; the others have all',
+      options: ['table', 'csv', 'json', 'ndjson'],
+      default: 'table',
+      helpGroup: 'OUTPUT',
+    }),
+    limit: Flags.integer({
+      description: `at most so many rows, the earliest; 0 is all; default ${TABLE_ROWS} for a table`,
+      min: 0,
+      helpGroup: 'OUTPUT',
+      helpValue: 'ROWS',
+    }),
+    ...settingsFlags,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Query);
+    const { loadSettings } = await import('../lib/config/settings.ts');
+    const { readRequest, requireDatabase } = await import('../lib/metrics/flags.ts');
+    const { withClient } = await import('../lib/database/connection.ts');
+    const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
+    const { OutputClosed } = await import('../lib/output/destination.ts');
+    const settings = loadSettings(flags);
+    requireDatabase(settings);
+    const request = await readRequest(flags, settings.timeZone);
+    try {
+      await withClient(settings, async (client) => {
+        const stop = cancelOnSignal(client);
+        const notes =
+          flags.format === 'table'
+            ? await this.#table(client, request, flags.limit)
+            : await this.#stream(client, request, flags.format as MachineFormat, flags.limit || undefined);
+        stop();
+        this.#tell(notes);
+      });
+    } catch (error) {
+      if (!(error instanceof OutputClosed)) throw error;
+    }
+  }
+
+  async #stream(
+    client: Parameters<typeof import('../lib/metrics/answer.ts').writeAnswer>[0],
+    request: QueryRequest,
+    format: MachineFormat,
+    limit: number | undefined,
+  ): Promise<Notes> {
+    const { writeAnswer } = await import('../lib/metrics/answer.ts');
+    const { standardOutput } = await import('../lib/output/destination.ts');
+    const output = standardOutput();
+    const notes = await writeAnswer(client, request, format, output, { limit });
+    await output.close();
+    return notes;
+  }
+
+  async #table(
+    client: Parameters<typeof import('../lib/metrics/answer.ts').answer>[0],
+    request: QueryRequest,
+    asked: number | undefined,
+  ): Promise<Notes> {
+    const { answer } = await import('../lib/metrics/answer.ts');
+    const { readUnits } = await import('../lib/metrics/units.ts');
+    const { standardOutput } = await import('../lib/output/destination.ts');
+    const { TableSink } = await import('../lib/output/table.ts');
+    const { localTimeZone } = await import('../lib/time.ts');
+    const limit = Math.min(asked === 0 ? MAX_TABLE_ROWS : (asked ?? TABLE_ROWS), MAX_TABLE_ROWS);
+    let table: InstanceType<typeof TableSink> | undefined;
+    const notes = await answer(client, request, limit, async (wide, { devices }) => {
+      table = new TableSink({
+        timeZone: request.timeZone ?? localTimeZone(),
+        summary: request.summary,
+        wide,
+        unitOf: request.rate ? () => undefined : await readUnits(client, devices && [...devices.keys()]),
+      });
+      return table;
+    });
+    const output = standardOutput();
+    await output.write(Buffer.from(table?.toString() ?? ''));
+    await output.close();
+    if (notes.cut) {
+      this.logToStderr(
+        limit === MAX_TABLE_ROWS
+          ? `the first ${limit} rows, which is as long as a table gets; --format csv has all`
+          : `the first ${limit} rows; --limit 0 shows all, --format csv is for programs`,
+      );
+    }
+    return notes;
+  }
+
+  #tell({ warnings, empty }: Notes): void {
+    for (const warning of warnings) this.logToStderr(`warning: ${warning}`);
+    for (const sentence of empty) this.logToStderr(sentence);
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * What is not in an answer although somebody would expect it, each with the reason: devices without rows, and
+ * configured metrics without rows.
+ */
+import type { Client } from 'pg';
+import { jobLabel } from '../jobs/model.ts';
+import { byNodeName } from '../jobs/nodeName.ts';
+import { readSql } from '../packageRoot.ts';
+import { formatUtc } from '../time.ts';
+import type { SeenMetrics } from './read.ts';
+import type { Selection } from './selection.ts';
+import { metricMatcher } from './selectionText.ts';
+
+interface Expected {
+  readonly device_id: string;
+  readonly alias: string;
+  readonly metric_id: string;
+  readonly optional: boolean;
+  readonly protocol: string;
+  readonly period_ms: number;
+  readonly collector: string | null;
+  readonly collector_lives: boolean | null;
+  readonly collector_seen_us: number | null;
+  readonly up: boolean | null;
+  readonly last_error: string | null;
+  readonly last_up_us: number | null;
+}
+
+/** More lines than this help nobody. */
+const MAX_LINES = 10;
+const MAX_NAMES = 8;
+
+/** Warnings for people, the same reason told once. Nothing for a selection of every device. */
+export async function absentWarnings(
+  client: Client,
+  selection: Selection,
+  seen: SeenMetrics,
+): Promise<string[]> {
+  const { devices } = selection;
+  if (devices === undefined || devices.size === 0) return [];
+  const { rows } = await client.query<Expected>(readSql('queries/catalogue_expected'), [[...devices.keys()]]);
+  const lines = describe(selection, expectedByDevice(rows), seen);
+  if (lines.length <= MAX_LINES) return lines;
+  return [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more such warnings`];
+}
+
+function expectedByDevice(rows: readonly Expected[]): Map<string, Expected[]> {
+  const byDevice = new Map<string, Expected[]>();
+  for (const row of rows) {
+    for (const name of new Set([row.device_id, row.alias])) {
+      if (name !== '') byDevice.set(name, [...(byDevice.get(name) ?? []), row]);
+    }
+  }
+  return byDevice;
+}
+
+function describe(
+  selection: Selection,
+  expected: ReadonlyMap<string, readonly Expected[]>,
+  seen: SeenMetrics,
+): string[] {
+  const wholeDevices = new Groups();
+  const metrics = new Map<string, Groups>();
+  const notEnabled = new Groups();
+  const matches = metricMatcher(selection.metrics);
+
+  for (const [device, times] of selection.devices ?? []) {
+    const had = seen.get(device) ?? new Set<string>();
+    const selectedUs = times.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
+    const entries = (expected.get(device) ?? []).filter((entry) => isPage(entry) || matches(entry.metric_id));
+    const absent = entries.filter((entry) => !isSeen(entry, had));
+    if (had.size === 0 && absent.every(({ optional }) => !optional)) {
+      wholeDevices.add(absent[0] ? whyAbsent(absent[0]) : whyUnknown(device, expected, selection), device);
+      continue;
+    }
+    for (const entry of absent) {
+      // Too short a time for its period proves nothing.
+      if (selectedUs < 2000 * entry.period_ms) continue;
+      if (entry.optional && entry.up !== false && entry.collector_lives !== false) {
+        notEnabled.add(entry.metric_id, device);
+        continue;
+      }
+      const reason = whyAbsent(entry);
+      metrics.set(reason, (metrics.get(reason) ?? new Groups()).add(entry.metric_id, device));
+    }
+    if (had.size === 0 && absent.length === 0)
+      wholeDevices.add(whyUnknown(device, expected, selection), device);
+  }
+
+  return [
+    ...wholeDevices.entries().map(([reason, names]) => `no values of ${list(names)}: ${reason}`),
+    ...[...metrics].flatMap(([reason, groups]) =>
+      groups.byNames().map(([names, ids]) => `no ${list(ids)} of ${list(names)}: ${reason}`),
+    ),
+    ...describeNotEnabled(selection, notEnabled),
+  ];
+}
+
+/** Optional metrics: each with the command that enables it, or all in one line if nobody asked for them by name. */
+function describeNotEnabled(selection: Selection, notEnabled: Groups): string[] {
+  const entries = notEnabled.byNames();
+  if (entries.length === 0) return [];
+  const running = selection.jobs.find(({ stoppedUs }) => stoppedUs === undefined);
+  const target = (names: readonly string[]) =>
+    running ? `--job ${jobLabel(running)}` : `--device ${names.map(shellWord).join(',')}`;
+  const ended = selection.jobs.length > 0 && running === undefined;
+  const [only] = entries;
+  if (selection.metrics === undefined && (entries.length > 1 || (only?.[1].length ?? 0) > 1)) {
+    const ids = [...new Set(entries.flatMap(([, metricIds]) => metricIds))];
+    const names = [...new Set(entries.flatMap(([devices]) => devices))].sort(byNodeName);
+    return ended
+      ? []
+      : [`optional and not enabled: ${list(ids)}; to have one read: kw enable NAME ${target(names)}`];
+  }
+  return entries.flatMap(([names, metricIds]) =>
+    metricIds.map((metricId) =>
+      ended
+        ? `no ${metricId} of ${list(names)}: it is optional and was not enabled`
+        : `no ${metricId} of ${list(names)}: it is optional and not enabled; kw enable ${shellWord(metricId)} ${target(names)}`,
+    ),
+  );
+}
+
+/** A page of Prometheus, which brings metrics of many names. */
+function isPage({ protocol }: Expected): boolean {
+  return protocol.startsWith('prometheus');
+}
+
+function isSeen(entry: Expected, had: ReadonlySet<string>): boolean {
+  if (had.has(entry.metric_id)) return true;
+  return isPage(entry) && [...had].some((metricId) => metricId.startsWith('prom_'));
+}
+
+function whyAbsent(entry: Expected): string {
+  if (entry.collector_lives === null) return 'no collector is running';
+  if (entry.collector_lives === false) {
+    const since = entry.collector_seen_us === null ? '' : ` since ${formatUtc(entry.collector_seen_us)}`;
+    return `its collector ${entry.collector} is not running${since}`;
+  }
+  if (entry.up === false) {
+    const since =
+      entry.last_up_us === null ? 'it never answered' : `down since ${formatUtc(entry.last_up_us)}`;
+    return entry.last_error === null ? since : `${since} (${entry.last_error})`;
+  }
+  if (entry.optional) return 'it is optional and not enabled';
+  return 'configured, but without values in this time';
+}
+
+function whyUnknown(device: string, expected: ReadonlyMap<string, unknown>, selection: Selection): string {
+  if (!expected.has(device)) return 'no device or alias of this name is configured';
+  return selection.metrics === undefined
+    ? 'configured, but without values in this time'
+    : 'no such metric is configured for it';
+}
+
+/** Names under a key, and keys that have the same names. */
+class Groups {
+  readonly #names = new Map<string, Set<string>>();
+
+  add(key: string, name: string): this {
+    const names = this.#names.get(key);
+    if (names === undefined) this.#names.set(key, new Set([name]));
+    else names.add(name);
+    return this;
+  }
+
+  entries(): [key: string, names: string[]][] {
+    return [...this.#names].map(([key, names]) => [key, [...names].sort(byNodeName)]);
+  }
+
+  byNames(): [names: string[], keys: string[]][] {
+    const same = new Map<string, [string[], string[]]>();
+    for (const [key, names] of this.entries()) {
+      const id = JSON.stringify(names);
+      const group = same.get(id);
+      if (group === undefined) same.set(id, [names, [key]]);
+      else group[1].push(key);
+    }
+    return [...same.values()];
+  }
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, MAX_NAMES).join(', ');
+  return names.length > MAX_NAMES ? `${shown} and ${names.length - MAX_NAMES} more` : shown;
+}
+
+function shellWord(text: string): string {
+  return /^[\w.:@%+,/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

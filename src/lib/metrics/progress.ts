@@ -1,0 +1,49 @@
+/** Up to when collectors have written, so that nobody takes half of the values for all of them. */
+import type { Client } from 'pg';
+import { readSql } from '../packageRoot.ts';
+import { formatUtc } from '../time.ts';
+import type { Selection } from './selection.ts';
+
+interface Progress {
+  readonly collector: string;
+  readonly writtenUpToUs: number;
+}
+
+/** A selection up to the present always ends a moment after what is written: that much goes without saying. */
+const USUAL_LAG_US = 5 * 1e6;
+const POLL_MS = 200;
+
+/** The live collectors that have not yet written everything up to the end of the selection. */
+async function collectorsBehind(client: Client, selection: Selection): Promise<Progress[]> {
+  const endUs = selection.times.at(-1)?.toUs;
+  if (endUs === undefined) return [];
+  const { rows } = await client.query<{ name: string; written_up_to_us: number | null }>(
+    readSql('queries/collectors_progress'),
+    [selection.devices === undefined ? null : [...selection.devices.keys()]],
+  );
+  return rows
+    .map((row) => ({ collector: row.name, writtenUpToUs: row.written_up_to_us ?? Number.NEGATIVE_INFINITY }))
+    .filter(({ writtenUpToUs }) => writtenUpToUs < endUs);
+}
+
+/** Warnings, one a collector. Call it in the snapshot that was read. */
+export async function lagWarnings(client: Client, selection: Selection, nowUs: number): Promise<string[]> {
+  const behind = await collectorsBehind(client, selection);
+  return behind
+    .filter(({ writtenUpToUs }) => !selection.endIsNow || writtenUpToUs < nowUs - USUAL_LAG_US)
+    .map(({ collector, writtenUpToUs }) =>
+      Number.isFinite(writtenUpToUs)
+        ? `the collector ${collector} has written up to ${formatUtc(writtenUpToUs)}: later values may be missing (--wait 30s waits for them)`
+        : `the collector ${collector} has written nothing yet: values may be missing (--wait 30s waits for them)`,
+    );
+}
+
+/** Waits until every live collector has written up to the end of the selection, or the time is over. */
+export async function waitUntilWritten(client: Client, selection: Selection, waitMs: number): Promise<void> {
+  const deadline = performance.now() + waitMs;
+  while ((await collectorsBehind(client, selection)).length > 0) {
+    const leftMs = deadline - performance.now();
+    if (leftMs <= 0) return;
+    await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, leftMs)));
+  }
+}
