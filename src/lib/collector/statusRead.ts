@@ -1,0 +1,138 @@
+/** Reads the status of collectors: of all from the database, or of the one of this machine while that is away. */
+import type { Client } from 'pg';
+import { z } from 'zod';
+import type { Settings } from '../config/settings.ts';
+import { KwError } from '../errors.ts';
+import { readSql } from '../packageRoot.ts';
+import { formatUtc, nowUs } from '../time.ts';
+import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
+
+/** A collector speaks to the database at least every ten seconds. */
+const SILENT_AFTER_S = 30;
+const ENDPOINT_TIMEOUT_MS = 2_000;
+
+/** The database's account of all collectors; of devices only those whose collector was not stopped. */
+export async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<StatusReport> {
+  const collectors = await client.query(readSql('queries/status_collectors'));
+  const devices = await client.query(readSql('queries/status_devices'));
+  return {
+    source: 'database',
+    at: formatUtc(nowUs()),
+    collectors: collectors.rows.map(collectorOf),
+    devices: devices.rows.map(deviceOf),
+  };
+}
+
+interface CollectorRow {
+  id: string;
+  name: string;
+  host: string;
+  version: string;
+  started_us: number;
+  seen_us: number;
+  stopped_us: number | null;
+  written_us: number | null;
+  age_s: number;
+  lag_s: number | null;
+  counters: CollectorReport['counters'];
+  endpoint: string | null;
+}
+
+function collectorOf(row: CollectorRow): CollectorReport {
+  const silent = row.age_s > SILENT_AFTER_S;
+  return {
+    id: row.id,
+    name: row.name,
+    host: row.host,
+    version: row.version,
+    state: row.stopped_us !== null ? 'stopped' : silent ? 'silent' : 'running',
+    started_at: formatUtc(row.started_us),
+    seen_at: formatUtc(row.seen_us),
+    stopped_at: time(row.stopped_us),
+    written_up_to: time(row.written_us),
+    lag_seconds: row.lag_s,
+    database_problem: null,
+    endpoint: row.endpoint,
+    counters: row.counters,
+  };
+}
+
+interface DeviceRow
+  extends Pick<DeviceReport, 'collector' | 'device' | 'protocol' | 'up' | 'poll_ms' | 'period_ms'> {
+  polls: number;
+  missed: number;
+  errors: Record<string, number>;
+  last_error: string | null;
+  poll_us: number | null;
+  up_us: number | null;
+}
+
+function deviceOf({ poll_us, up_us, ...row }: DeviceRow): DeviceReport {
+  return { ...row, last_poll: time(poll_us), last_up: time(up_us) };
+}
+
+function time(us: number | null): string | null {
+  return us === null ? null : formatUtc(us);
+}
+
+const text = z.string();
+const textOrNull = z.string().nullable();
+const numberOrNull = z.number().nullable();
+const reportSchema: z.ZodType<StatusReport> = z.object({
+  source: z.literal('collector'),
+  at: text,
+  collectors: z.array(
+    z.object({
+      id: text,
+      name: text,
+      host: text,
+      version: text,
+      state: z.enum(['running', 'stopped', 'silent']),
+      started_at: text,
+      seen_at: text,
+      stopped_at: textOrNull,
+      written_up_to: textOrNull,
+      lag_seconds: numberOrNull,
+      database_problem: textOrNull,
+      endpoint: textOrNull,
+      counters: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  devices: z.array(
+    z.object({
+      collector: text,
+      device: text,
+      protocol: text,
+      up: z.boolean(),
+      last_poll: textOrNull,
+      last_up: textOrNull,
+      poll_ms: numberOrNull,
+      period_ms: numberOrNull,
+      polls: z.number(),
+      missed: z.number(),
+      errors: z.record(z.string(), z.number()),
+      last_error: textOrNull,
+    }),
+  ),
+});
+
+/** The account of the collector that runs on this machine. @throws KwError NO_COLLECTOR */
+export async function statusFromEndpoint(listen: Settings['listen']): Promise<StatusReport> {
+  if (!listen) throw noCollector('its local endpoint is switched off');
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+  const url = `http://${host}:${listen.port}/status`;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(ENDPOINT_TIMEOUT_MS) });
+    return reportSchema.parse(await response.json());
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+    throw noCollector(cause instanceof z.ZodError ? `${url} is something else` : `${url}: ${cause.message}`);
+  }
+}
+
+function noCollector(why: string): KwError {
+  return new KwError(`no collector answers on this machine: ${why}`, {
+    code: 'NO_COLLECTOR',
+    hint: 'start one with kw collect',
+  });
+}

@@ -1,0 +1,84 @@
+/** A status report for people. */
+import { listing } from '../output/listing.ts';
+import { formatAge, parseTimeUs } from '../time.ts';
+import { deviceState } from './statusJudge.ts';
+import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
+
+/** With more devices than this, only those that need attention are shown unless all are asked for. */
+const FEW = 30;
+
+/** The tables, and a remark about what was left out. */
+export function statusText(report: StatusReport, all: boolean): { text: string; remark: string | undefined } {
+  const nowUs = timeUs(report.at) as number;
+  const troubled = report.devices.filter(needsAttention);
+  const few = report.devices.length <= FEW;
+  const shown = all || few ? report.devices : troubled;
+  const parts = [
+    listing(
+      ['COLLECTOR', 'HOST', 'STATE', 'LAG', 'READ', 'STORED', 'WAITING', 'REFUSED', 'LOST', 'MISSED'],
+      report.collectors.map((collector) => collectorRow(collector)),
+    ),
+  ];
+  if (shown.length > 0) {
+    const heading = [
+      'DEVICE',
+      'PROTOCOL',
+      'STATE',
+      'LAST POLL',
+      'TOOK',
+      'PERIOD',
+      'MISSED',
+      'ERRORS',
+      'LAST ERROR',
+    ];
+    parts.push(
+      listing(
+        heading,
+        shown.map((device) => deviceRow(device, nowUs)),
+      ),
+    );
+  }
+  const hidden = report.devices.length - shown.length;
+  const remark = hidden > 0 ? `${hidden} devices are well; --all shows them too` : undefined;
+  return { text: parts.join('\n\n'), remark };
+}
+
+function needsAttention(device: DeviceReport): boolean {
+  return deviceState(device) !== 'up' || device.missed > 0 || Object.keys(device.errors).length > 0;
+}
+
+function collectorRow({ name, host, state, lag_seconds, counters }: CollectorReport): string[] {
+  const count = (value: number | undefined) => String(value ?? 0);
+  return [
+    name,
+    host,
+    state,
+    state !== 'running' || lag_seconds === null ? '-' : `${lag_seconds.toFixed(1)} s`,
+    count(counters.read),
+    count(counters.stored),
+    count(counters.waiting),
+    count(counters.refused),
+    count(counters.lost),
+    count(counters.missed),
+  ];
+}
+
+function deviceRow(device: DeviceReport, nowUs: number): string[] {
+  const { last_poll, poll_ms, period_ms, last_error } = device;
+  const errors = Object.entries(device.errors).map(([kind, count]) => `${count} ${kind}`);
+  return [
+    device.device,
+    device.protocol,
+    deviceState(device),
+    last_poll === null ? '-' : `${formatAge(Math.max(0, nowUs - (timeUs(last_poll) as number)))} ago`,
+    poll_ms === null ? '-' : `${poll_ms < 10 ? poll_ms.toFixed(1) : Math.round(poll_ms)} ms`,
+    period_ms === null ? '-' : `${period_ms / 1000} s`,
+    String(device.missed),
+    errors.join(', ') || '-',
+    last_error?.slice(0, 80) ?? '',
+  ];
+}
+
+function timeUs(text: string | null): number | undefined {
+  return text === null ? undefined : parseTimeUs(text, { nowUs: 0 });
+}
