@@ -129,12 +129,12 @@ async function demo() {
   say(`   kw collect, in the background (process ${collector.pid})`);
 
   say(bold('4. A job on this machine'));
-  if (state.lastJob > 0) await kw('job', 'stop', String(state.lastJob)).catch(() => undefined);
+  if (state.lastJob > 0) await kw('job', 'stop', '--job', String(state.lastJob)).catch(() => undefined);
   state.lastJob += 1;
   const job = String(state.lastJob);
-  await kw('job', 'start', job, '--node', host);
+  await kw('job', 'start', '--job', job, '--nodes', host, '--timeout', '20s');
   writeState(state);
-  say(`   kw job start ${job} --node ${host}`);
+  say(`   kw job start --job ${job} --nodes ${host}`);
   await progress(COLLECT_SECONDS);
   if (!(await untilReady(collector, () => true, 1))) {
     throw new Error(`the collector has ended:\n${readLog('collector').slice(-2000)}`);
@@ -159,7 +159,7 @@ ${bold('How to go on')}
    ${run} export csv --job ${job} -o job-${job}.csv
    ${run} metrics
    ${run} status
-   ${run} job stop ${job}
+   ${run} job stop --job ${job}
 
 ${bold('What still runs')}: the collector (process ${state.processes.collector.pid}), the simulated PDU (${state.processes.agent.pid}) and the embedded database.
    logs and data: ${demoFolder} (logs in ${logFolder})
