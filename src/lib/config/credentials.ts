@@ -7,7 +7,7 @@ import { resolveReferences } from './references.ts';
 import type { Settings } from './settings.ts';
 
 /** The fields of a named credential, references resolved. Throws KwError NO_CREDENTIAL or BAD_REFERENCE. */
-export function resolveCredential(settings: Settings, name: string): Record<string, string> {
+function resolveCredential(settings: Settings, name: string): Record<string, string> {
   const credential = Object.hasOwn(settings.credentials, name) ? settings.credentials[name] : undefined;
   if (credential === undefined) {
     const names = Object.keys(settings.credentials);

@@ -12,7 +12,7 @@ import { isPageUrl } from './pageUrl.ts';
 import { placeInside, type YamlField, type YamlFile } from './yamlFile.ts';
 
 /** Kwollect's default. */
-export const DEFAULT_UPDATE_EVERY_MS = 10_000;
+const DEFAULT_UPDATE_EVERY_MS = 10_000;
 
 /** Nothing that kw speaks to answers more often than a hundred times a second. */
 const MIN_PERIOD_MS = 10;

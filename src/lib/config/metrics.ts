@@ -38,8 +38,8 @@ export function loadMetrics(settings: Settings, protocols: Protocols = ALL_PROTO
 }
 
 /**
- * As loadMetrics, but lets go of the thread between files and every few milliseconds of entries: for a reload
- * while devices are polled. Parsing is what remains in one piece, about half a millisecond a kilobyte of a file.
+ * As loadMetrics, but lets go of the thread every few milliseconds: for a reload while devices are polled. In
+ * one piece remain the parsing of a file with anchors (half a millisecond a kilobyte) and the look for doubles.
  */
 export async function loadMetricsGently(
   settings: Settings,
@@ -53,21 +53,18 @@ export async function loadMetricsGently(
   }
 }
 
-/** How many entries are checked at a time: some 5 ms. */
-const ENTRIES_PER_STEP = 200;
-
 function* loadInSteps(settings: Settings, protocols: Protocols): Generator<undefined, LoadedMetrics> {
   const problems = new ProblemList();
   const entries: MetricEntry[] = [];
   for (const path of metricFiles(settings.metricsDir, problems)) {
-    const file = readMetricFile(path, problems);
-    yield undefined;
-    if (file === undefined) continue;
     const context = { ...protocols, urlContext: urlContexts(settings, dirname(path)) };
-    for (const [index, map] of file.maps.entries()) {
-      const entry = readEntry(file.yaml, map, context);
-      if (entry !== undefined) entries.push(entry);
-      if (index % ENTRIES_PER_STEP === 0) yield undefined;
+    for (const { yaml, maps } of readMetricFile(path, problems)) {
+      yield undefined;
+      for (const map of maps) {
+        const entry = readEntry(yaml, map, context);
+        if (entry !== undefined) entries.push(entry);
+      }
+      yield undefined;
     }
   }
   return { entries: refuseDuplicates(entries, problems), problems: problems.sorted() };

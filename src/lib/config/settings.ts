@@ -64,7 +64,10 @@ const DEFAULT_LISTEN = { host: '127.0.0.1', port: 9842 };
  * The settings of this process. Throws KwError CONFIG_INVALID with every error of kw.yaml, CONFIG_UNREADABLE,
  * CONFIG_UNSAFE (see findSettings.ts).
  */
-export function loadSettings(flags: SettingsFlags = {}): Settings {
+export function loadSettings(
+  flags: SettingsFlags = {},
+  onWarning: (warning: string) => void = () => {},
+): Settings {
   const { settings, problems } = readSettings(flags);
   const errors = problems.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) {
@@ -73,6 +76,7 @@ export function loadSettings(flags: SettingsFlags = {}): Settings {
       hint: 'mend kw.yaml, or name another file with --config',
     });
   }
+  for (const problem of problems) onWarning(formatProblem(problem));
   return settings;
 }
 

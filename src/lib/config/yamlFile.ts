@@ -31,21 +31,26 @@ export class YamlFile {
   readonly roots: readonly Node[];
   readonly #text: string;
   readonly #lines: LineCounter;
+  readonly #linesBefore: number;
   readonly #targets = new Map<Node, Node | undefined>();
 
-  /** Parses text; syntax errors go to `problems`, and a file that has any gives no roots. */
-  constructor(path: string, text: string, problems: ProblemList) {
+  /**
+   * Parses text; syntax errors go to `problems`, and a text that has any gives no roots.
+   * @param linesBefore of the file, when the text is a part of it
+   */
+  constructor(path: string, text: string, problems: ProblemList, linesBefore = 0) {
     const yaml = yamlModule();
     this.path = path;
     this.problems = problems;
     this.#text = text;
+    this.#linesBefore = linesBefore;
     this.#lines = new yaml.LineCounter();
     this.roots = this.#parse();
   }
 
   placeAt(offset: number): Place {
     const { line, col } = this.#lines.linePos(offset);
-    return { file: this.path, line: Math.max(line, 1), column: Math.max(col, 1) };
+    return { file: this.path, line: this.#linesBefore + Math.max(line, 1), column: Math.max(col, 1) };
   }
 
   placeOf(node: Node): Place {
@@ -179,7 +184,8 @@ export class YamlFile {
     );
     if (first === undefined) return false;
     const place = this.placeAt(this.#openQuote(documents, first) ?? first.pos[0]);
-    const indent = /^\s*/.exec(this.#text.slice(this.#lines.lineStarts[place.line - 1]))?.[0] ?? '';
+    const indent =
+      /^\s*/.exec(this.#text.slice(this.#lines.lineStarts[place.line - this.#linesBefore - 1]))?.[0] ?? '';
     if (indent.includes('\t')) {
       this.problems.error(
         { ...place, column: indent.indexOf('\t') + 1 },

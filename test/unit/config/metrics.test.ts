@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { splitList } from '../../../src/lib/config/metricFile.ts';
 import { load } from './support.ts';
 
 const GOOD = `- name: pdu_outlet_power_watt
@@ -342,6 +343,51 @@ describe('the form of a file', () => {
       'b.yaml.bak: warning: not read: its name does not end in .yaml or .yml',
       'sub: warning: folders in metrics.d are not read',
     ]);
+  });
+});
+
+describe('a long list', () => {
+  const item = (n: number) => GOOD.replace('_id: pdu-1', `_id: "pdu-${n}"`);
+  const list = (count: number) => `# prose\n\n${Array.from({ length: count }, (_, n) => item(n)).join('')}`;
+
+  it('gives the same in parts as whole', () => {
+    const text = list(1000);
+    expect(splitList(text).length).toBe(10);
+    const parts = load(text);
+    // An anchor keeps the file whole.
+    const whole = load(text.replace('"pdu-0"', '&a "pdu-0"'));
+    const strip = ({ entries, problems }: typeof parts) => ({
+      problems,
+      entries: entries.map(({ place, ...rest }) => ({ ...rest, line: place.line, column: place.column })),
+    });
+    expect(strip(parts)).toEqual(strip(whole));
+    expect(parts.entries).toHaveLength(1000);
+  });
+
+  it('tells places of the whole file, and one broken entry takes only its part', () => {
+    const { entries, problems } = load(list(1000).replace('"pdu-555"', '"pdu-555'));
+    expect(problems).toEqual([
+      'm.yaml:1669:14: error: a quote, bracket or comma is missing to close this (close what is open)',
+    ]);
+    expect(entries).toHaveLength(900);
+  });
+
+  it.each([
+    ['anchors', '&a "pdu-0"'],
+    ['several documents', '"pdu-0"\n---\n'],
+  ])('stays whole with %s', (_, replacement) => {
+    expect(splitList(list(1000).replace('"pdu-0"', replacement))).toHaveLength(1);
+  });
+
+  it('is looked for in a time that grows with the text', () => {
+    const started = performance.now();
+    splitList('\n'.repeat(200_000));
+    splitList(' \r\n'.repeat(100_000));
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+
+  it('is no map', () => {
+    expect(splitList(`name: x\nlabels:\n${'- a\n'.repeat(20_000)}`)).toHaveLength(1);
   });
 });
 
