@@ -10,7 +10,7 @@ UNION ALL
 SELECT timestamp, labels ->> '_device_alias' AS device_id, metric_id, sum(value) AS value,
   (labels - '_device_alias') || jsonb_build_object('_device_orig', array_agg(device_id ORDER BY device_id)) AS labels
 FROM kw.metrics
-WHERE labels ? '_device_alias'
+WHERE labels ->> '_device_alias' IS NOT NULL
 GROUP BY timestamp, metric_id, labels;
 
 -- The same within the nodes and times of jobs, bounds included. Written out, since a join does not reach
@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
   SELECT timestamp, j.node, metric_id, sum(value),
     (labels - '_device_alias') || jsonb_build_object('_device_orig', array_agg(device_id ORDER BY device_id))
   FROM kw.metrics
-  WHERE labels ? '_device_alias' AND labels ->> '_device_alias' = j.node
+  WHERE labels ->> '_device_alias' = j.node
     AND timestamp >= j.start_time AND timestamp <= coalesce(j.stop_time, 'infinity')
   GROUP BY timestamp, metric_id, labels
 ) m;
@@ -38,12 +38,12 @@ CREATE VIEW kw.metrics_summary_by_device AS
 SELECT bucket, device_id, metric_id, labels - '_device_alias' AS labels, value, min, max, count, count_not_finite
 FROM kw.metrics_summary
 UNION ALL
-SELECT bucket, labels ->> '_device_alias' AS device_id, metric_id,
+SELECT bucket, device_alias AS device_id, metric_id,
   (labels - '_device_alias') || jsonb_build_object('_device_orig', array_agg(device_id ORDER BY device_id)) AS labels,
   sum(value) AS value, sum(min) AS min, sum(max) AS max, sum(count)::bigint AS count,
   sum(count_not_finite)::bigint AS count_not_finite
 FROM kw.metrics_summary
-WHERE labels ? '_device_alias'
-GROUP BY bucket, metric_id, labels;
+WHERE device_alias IS NOT NULL
+GROUP BY bucket, device_alias, metric_id, labels;
 
 GRANT SELECT ON kw.metrics_by_device, kw.metrics_by_job, kw.metrics_summary_by_device TO kw_reader;

@@ -8,10 +8,11 @@ CREATE TABLE kw.metrics (
   labels jsonb NOT NULL DEFAULT '{}'
 ) PARTITION BY RANGE (timestamp);
 
--- Every further index costs about 3 us of CPU a row.
+-- Every further index costs about 3 us of CPU a row. `labels ->> '_device_alias' = ...` implies the condition of
+-- the second one, so that queries need not repeat it.
 CREATE INDEX metrics_device_timestamp ON kw.metrics (device_id, timestamp DESC);
 CREATE INDEX metrics_alias_timestamp ON kw.metrics ((labels ->> '_device_alias'), timestamp DESC)
-  WHERE labels ? '_device_alias';
+  WHERE labels ->> '_device_alias' IS NOT NULL;
 
 GRANT SELECT ON kw.metrics TO kw_reader;
 GRANT INSERT ON kw.metrics TO kw_collector;

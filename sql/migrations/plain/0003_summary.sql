@@ -13,10 +13,12 @@ CREATE TABLE kw.summary_stored (
   min double precision,
   max double precision,
   count bigint NOT NULL,
-  count_not_finite bigint NOT NULL
+  count_not_finite bigint NOT NULL,
+  device_alias text
 );
 CREATE INDEX summary_stored_bucket ON kw.summary_stored (bucket);
 CREATE INDEX summary_stored_device_bucket ON kw.summary_stored (device_id, bucket);
+CREATE INDEX summary_stored_alias_bucket ON kw.summary_stored (device_alias, bucket) WHERE device_alias IS NOT NULL;
 
 -- One row. Buckets before the watermark are stored.
 CREATE TABLE kw.summary_state (
@@ -33,7 +35,7 @@ CREATE TABLE kw.summary_late (
 );
 
 CREATE VIEW kw.metrics_summary AS
-SELECT bucket, device_id, metric_id, labels, value, min, max, count, count_not_finite
+SELECT bucket, device_id, metric_id, labels, value, min, max, count, count_not_finite, device_alias
 FROM kw.summary_stored
 WHERE bucket < (SELECT watermark FROM kw.summary_state)
 UNION ALL
@@ -50,10 +52,11 @@ SELECT
   min(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS min,
   max(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS max,
   count(*) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS count,
-  count(*) FILTER (WHERE NOT (value > '-Infinity' AND value < 'Infinity')) AS count_not_finite
+  count(*) FILTER (WHERE NOT (value > '-Infinity' AND value < 'Infinity')) AS count_not_finite,
+  labels ->> '_device_alias' AS device_alias
 FROM kw.metrics
 WHERE timestamp >= (SELECT watermark FROM kw.summary_state)
-GROUP BY 1, 2, 3, 4;
+GROUP BY 1, 2, 3, 4, 10;
 GRANT SELECT ON kw.metrics_summary, kw.summary_state TO kw_reader;
 
 -- Notes the bucket of a late row. Rows of one device and bucket that follow each other are noted once.
@@ -100,10 +103,11 @@ SELECT
   min(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS min,
   max(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS max,
   count(*) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS count,
-  count(*) FILTER (WHERE NOT (value > '-Infinity' AND value < 'Infinity')) AS count_not_finite
+  count(*) FILTER (WHERE NOT (value > '-Infinity' AND value < 'Infinity')) AS count_not_finite,
+  labels ->> '_device_alias' AS device_alias
 FROM kw.metrics m
 WHERE m.timestamp >= first AND m.timestamp < last AND (devices IS NULL OR m.device_id = ANY (devices))
-GROUP BY 1, 2, 3, 4
+GROUP BY 1, 2, 3, 4, 10
 $$;
 REVOKE ALL ON FUNCTION kw.summary_between FROM PUBLIC;
 

@@ -2,7 +2,7 @@
 -- counted apart. value is the mean; of counters (`_total`) the last one. Labels that change with every reading
 -- do not separate series. Real-time: what is not yet materialised is computed when it is read.
 CREATE MATERIALIZED VIEW kw.metrics_summary
-WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
+WITH (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false) AS
 SELECT
   time_bucket(INTERVAL '5 minutes', timestamp) AS bucket,
   device_id,
@@ -15,10 +15,13 @@ SELECT
   min(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS min,
   max(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS max,
   count(*) FILTER (WHERE value > '-Infinity' AND value < 'Infinity') AS count,
-  count(*) FILTER (WHERE NOT (value > '-Infinity' AND value < 'Infinity')) AS count_not_finite
+  count(*) FILTER (WHERE NOT (value > '-Infinity' AND value < 'Infinity')) AS count_not_finite,
+  labels ->> '_device_alias' AS device_alias
 FROM kw.metrics
-GROUP BY 1, 2, 3, 4
+GROUP BY 1, 2, 3, 4, 10
 WITH NO DATA;
+CREATE INDEX metrics_summary_device_bucket ON kw.metrics_summary (device_id, bucket);
+CREATE INDEX metrics_summary_alias_bucket ON kw.metrics_summary (device_alias, bucket);
 GRANT SELECT ON kw.metrics_summary TO kw_reader;
 
 -- One refresh, with the schema of the extension written in: EXECUTE could not run what commits.

@@ -226,7 +226,8 @@ function countsDiffer(what: string, wanted: number, found: number): KwError {
 async function copyOldSummaries(source: ClientBase, target: ClientBase, flavour: string): Promise<void> {
   const dropped = String(await one(source, 'SELECT kw.raw_dropped_before()'));
   if (dropped === '-infinity') return;
-  const columns = 'bucket, device_id, metric_id, labels, value, min, max, count, count_not_finite';
+  const columns =
+    'bucket, device_id, metric_id, labels, value, min, max, count, count_not_finite, device_alias';
   const table =
     flavour === 'plain'
       ? 'kw.summary_stored'
