@@ -184,11 +184,10 @@ function parseHost(
   end: number,
 ): { host: string; port: number; hostPort: string } {
   const authority = text.slice(start, end);
+  if (isIPv6(authority))
+    throw new DeviceUrlError('an IPv6 address stands in brackets', start, `write [${authority}]`);
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(authority);
-  if (!match) {
-    const hint = isIPv6(authority) ? `write [${authority}]` : undefined;
-    throw new DeviceUrlError('the host cannot be read', start, hint);
-  }
+  if (!match) throw new DeviceUrlError('the host cannot be read', start);
   const [, ipv6, name, portText] = match;
   let host = (name ?? '').toLowerCase();
   if (ipv6 !== undefined) {
