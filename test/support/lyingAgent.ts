@@ -50,6 +50,7 @@ export async function startLyingAgent(behaviour: Behaviour, host = '127.0.0.1'):
   const requests: AgentRequest[] = [];
   const timers = new Set<NodeJS.Timeout>();
   let behave = behaviour;
+  let isStopped = false;
   socket.on('message', (datagram, { address, port }) => {
     const request = readRequest(datagram);
     requests.push(request);
@@ -71,6 +72,8 @@ export async function startLyingAgent(behaviour: Behaviour, host = '127.0.0.1'):
       behave = next;
     },
     stop: async () => {
+      if (isStopped) return;
+      isStopped = true;
       for (const timer of timers) clearTimeout(timer);
       socket.close();
       other.close();

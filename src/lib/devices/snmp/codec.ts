@@ -193,6 +193,14 @@ export class BerReader {
     return this.end;
   }
 
+  /** Goes behind a tag and its length without a look at where the content ends: for datagrams that may be cut. */
+  skipHeader(tag: number): boolean {
+    if (this.data[this.position] !== tag) return false;
+    const length = this.data[this.position + 1] ?? 0;
+    this.position += length > 0x80 ? 2 + (length - 0x80) : 2;
+    return this.position <= this.data.length;
+  }
+
   /** An INTEGER of one to four octets, or NaN. */
   integer(limit: number): number {
     if (this.next(limit) !== Tag.integer) return Number.NaN;
@@ -330,21 +338,17 @@ export class Response {
 
 /**
  * The request id of a datagram (for v3 the message id), or -1 when it does not begin like an SNMP message.
- * It tells whose answer this may be before anything else is believed.
+ * It tells whose answer this may be before anything else is believed, also when the end is missing.
  */
 export function peekRequestId(reader: BerReader, datagram: Uint8Array): number {
   reader.reset(datagram);
-  const limit = reader.enter(Tag.sequence, datagram.length);
-  if (limit === -1) return -1;
+  const limit = datagram.length;
+  if (!reader.skipHeader(Tag.sequence)) return -1;
   const version = reader.integer(limit);
-  if (version === 3) {
-    const headerEnd = reader.enter(Tag.sequence, limit);
-    return headerEnd === -1 ? -1 : orNone(reader.integer(headerEnd));
-  }
+  if (version === 3) return reader.skipHeader(Tag.sequence) ? orNone(reader.integer(limit)) : -1;
   if (version !== 0 && version !== 1) return -1;
   if (reader.next(limit) !== Tag.octetString) return -1;
-  if (reader.enter(Tag.response, limit) === -1) return -1;
-  return orNone(reader.integer(limit));
+  return reader.skipHeader(Tag.response) ? orNone(reader.integer(limit)) : -1;
 }
 
 function orNone(id: number): number {

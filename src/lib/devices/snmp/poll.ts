@@ -366,6 +366,11 @@ export class SnmpPoll implements Poll {
     };
   }
 
+  /** Series of texts that are kept, for tests: it must not grow for ever. */
+  get rememberedTexts(): number {
+    return this.#items.reduce((sum, item) => sum + (item.texts?.size ?? 0), 0);
+  }
+
   describe(): readonly Fact[] {
     const { client, templates, limits } = this.#agent;
     const { url } = client;

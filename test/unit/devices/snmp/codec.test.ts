@@ -123,8 +123,8 @@ describe('answers', () => {
     ['Counter64 at 2^53', Tag.counter64, '20000000000000', 9007199254740992],
     ['Counter64 at 2^53 - 1', Tag.counter64, '1fffffffffffff', 9007199254740991],
     ['Counter64 above: the nearest double', Tag.counter64, '20000000000003', 9007199254740996],
-    ['Counter64 at its most', Tag.counter64, '00ffffffffffffffff', 18446744073709551616],
-    ['Counter64 without its leading zero', Tag.counter64, 'fffffffffffff000', 18446744073709547520],
+    ['Counter64 at its most', Tag.counter64, '00ffffffffffffffff', 2 ** 64],
+    ['Counter64 without its leading zero', Tag.counter64, 'fffffffffffff000', 2 ** 64 - 4096],
     ['Counter64 too long', Tag.counter64, '01ffffffffffffffff', Number.NaN],
   ])('%s', (_name, tag, content, expected) => {
     expect(number(tag, content)).toBe(expected);
