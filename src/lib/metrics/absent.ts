@@ -67,8 +67,8 @@ function describe(
   for (const [device, times] of selection.devices ?? []) {
     const had = seen.get(device) ?? new Set<string>();
     const selectedUs = times.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
-    const entries = (expected.get(device) ?? []).filter((entry) => isPage(entry) || matches(entry.metric_id));
-    const absent = entries.filter((entry) => !isSeen(entry, had));
+    const entries = (expected.get(device) ?? []).filter(({ metric_id }) => matches(metric_id));
+    const absent = entries.filter((entry) => !isSeen(entry, had, selection));
     if (had.size === 0 && absent.every(({ optional }) => !optional)) {
       wholeDevices.add(absent[0] ? whyAbsent(absent[0]) : whyUnknown(device, expected, selection), device);
       continue;
@@ -121,14 +121,14 @@ function describeNotEnabled(selection: Selection, notEnabled: Groups): string[] 
   );
 }
 
-/** A page of Prometheus, which brings metrics of many names. */
+/** A page of Prometheus, or one of the metrics on it, which come and go. */
 function isPage({ protocol }: Expected): boolean {
   return protocol.startsWith('prometheus');
 }
 
-function isSeen(entry: Expected, had: ReadonlySet<string>): boolean {
+function isSeen(entry: Expected, had: ReadonlySet<string>, { metrics }: Selection): boolean {
   if (had.has(entry.metric_id)) return true;
-  return isPage(entry) && [...had].some((metricId) => metricId.startsWith('prom_'));
+  return metrics === undefined && isPage(entry) && [...had].some((metricId) => metricId.startsWith('prom_'));
 }
 
 function whyAbsent(entry: Expected): string {
@@ -146,8 +146,15 @@ function whyAbsent(entry: Expected): string {
   return 'configured, but without values in this time';
 }
 
-function whyUnknown(device: string, expected: ReadonlyMap<string, unknown>, selection: Selection): string {
-  if (!expected.has(device)) return 'no device or alias of this name is configured';
+function whyUnknown(
+  device: string,
+  expected: ReadonlyMap<string, readonly Expected[]>,
+  selection: Selection,
+): string {
+  const entries = expected.get(device);
+  if (entries === undefined) return 'no device or alias of this name is configured';
+  const broken = entries.find(({ up, collector_lives }) => up === false || collector_lives === false);
+  if (broken !== undefined) return whyAbsent(broken);
   return selection.metrics === undefined
     ? 'configured, but without values in this time'
     : 'no such metric is configured for it';

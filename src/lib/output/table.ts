@@ -173,7 +173,7 @@ export function printable(text: string): string {
 }
 
 /** Six significant digits are enough for people; whole numbers are shown whole. */
-function numberFor(value: number): string {
+export function numberFor(value: number): string {
   if (!Number.isFinite(value) || Number.isInteger(value)) return numberText(value);
   const size = Math.abs(value);
   if (size >= 1e6) return value.toFixed(1);

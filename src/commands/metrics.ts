@@ -1,0 +1,79 @@
+import { Flags } from '@oclif/core';
+import { KwCommand } from '../command.ts';
+import { settingsFlags } from '../lib/config/flags.ts';
+import { deviceFlags } from '../lib/metrics/flags.ts';
+import type { ListedMetric } from '../lib/metrics/listMetrics.ts';
+
+/** kw metrics */
+export default class Metrics extends KwCommand {
+  static override summary = 'list metrics: what is read, what could be enabled, last values and their age';
+  static override description =
+    'Without --device and --job one line for each metric, with them one for each metric of each device. ' +
+    'read says how: always, enabled (optional, and somebody enabled it), optional (kw enable has it read), ' +
+    'pushed (not by a collector). With a job that has ended, ages count back from its end.';
+  static override examples = [
+    '<%= config.bin %> metrics',
+    '<%= config.bin %> metrics --job 1234',
+    "<%= config.bin %> metrics --device node-1 --metric 'prom_node_*' --json",
+    '<%= config.bin %> metrics --job current --available',
+  ];
+  static override flags = {
+    ...deviceFlags,
+    enabled: Flags.boolean({
+      description: 'only optional metrics that are enabled',
+      exclusive: ['available'],
+    }),
+    available: Flags.boolean({
+      description: 'only optional metrics that could be enabled',
+      exclusive: ['enabled'],
+    }),
+    ...settingsFlags,
+  };
+  static override enableJsonFlag = true;
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(Metrics);
+    const { loadSettings } = await import('../lib/config/settings.ts');
+    const { requireDatabase } = await import('../lib/metrics/flags.ts');
+    const { withClient } = await import('../lib/database/connection.ts');
+    const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
+    const { listMetrics } = await import('../lib/metrics/listMetrics.ts');
+    const { formatAge, formatUtc, nowUs } = await import('../lib/time.ts');
+    const settings = loadSettings(flags);
+    requireDatabase(settings);
+    const request = { jobs: flags.job, devices: flags.device, metrics: flags.metric };
+    const list = await withClient(settings, async (client) => {
+      const stop = cancelOnSignal(client);
+      const result = await listMetrics(client, request, nowUs());
+      stop();
+      return result;
+    });
+    const metrics = list.metrics.filter(
+      ({ state }) => (!flags.enabled || state === 'enabled') && (!flags.available || state === 'optional'),
+    );
+    if (this.jsonEnabled()) return metrics.map((metric) => jsonOf(metric, formatUtc));
+    if (metrics.length === 0) {
+      this.logToStderr(
+        list.metrics.length === 0
+          ? `no metrics: no collector is configured to read any here, and no values came in the last ${formatAge(list.lookBackUs)}`
+          : `none of ${list.metrics.length} metrics is ${flags.enabled ? 'enabled: see kw metrics --available' : 'optional and not enabled'}`,
+      );
+      return undefined;
+    }
+    const { metricOverview, metricTable } = await import('../lib/output/metricTable.ts');
+    const detailed = flags.device !== undefined || flags.job !== undefined;
+    process.stdout.write((detailed ? metricTable : metricOverview)(metrics, list.atUs));
+    return undefined;
+  }
+}
+
+function jsonOf(metric: ListedMetric, formatUtc: (us: number) => string): object {
+  const { lastUs, lastValue, lastText, periodMs, ...names } = metric;
+  return {
+    ...names,
+    period_ms: periodMs,
+    last_timestamp: lastUs === undefined ? undefined : formatUtc(lastUs),
+    last_value: lastValue !== undefined && Number.isFinite(lastValue) ? lastValue : undefined,
+    last_text: lastText,
+  };
+}
