@@ -1,5 +1,5 @@
 /** Reads metrics.d: every file of it, every error of every file. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { UrlContext } from '../devices/driver.ts';
@@ -73,6 +73,14 @@ function* loadInSteps(settings: Settings, protocols: Protocols): Generator<undef
 /** The files to read, sorted by name. Kwollect reads every file that is not hidden. */
 function metricFiles(folder: string, problems: ProblemList): string[] {
   try {
+    if (process.getuid !== undefined && (statSync(folder).mode & 0o002) !== 0) {
+      problems.error(
+        wholeFile(folder),
+        'every user of this machine can put files here, so none is read',
+        `look at them, then: chmod o-w ${folder}`,
+      );
+      return [];
+    }
     const files: string[] = [];
     for (const item of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, item.name);

@@ -4,7 +4,7 @@
  * here because of its length.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { urlContext } from '../../../src/lib/config/credentials.ts';
@@ -13,6 +13,7 @@ import { readEntry } from '../../../src/lib/config/entry.ts';
 import { metricMaps } from '../../../src/lib/config/metricFile.ts';
 import { formatProblem, ProblemList } from '../../../src/lib/config/place.ts';
 import { readSettings } from '../../../src/lib/config/settings.ts';
+import { readSettingsFile } from '../../../src/lib/config/settingsFile.ts';
 import { YamlFile } from '../../../src/lib/config/yamlFile.ts';
 import { driverFor, knownSchemes } from '../../../src/lib/devices/registry.ts';
 
@@ -90,9 +91,9 @@ const TOKENS = [
   '__proto__: ',
 ];
 
-function makeFile(random: (below: number) => number): string {
+function makeFile(random: (below: number) => number, seeds: readonly string[]): string {
   const pick = <T>(from: readonly T[]): T => from[random(from.length)] as T;
-  let text = random(8) === 0 ? '' : pick(SEEDS) + (random(4) === 0 ? pick(SEEDS) : '');
+  let text = random(8) === 0 ? '' : pick(seeds) + (random(4) === 0 ? pick(seeds) : '');
   for (let edits = random(6) + (text === '' ? 20 : 0); edits >= 0; edits--) {
     const at = random(text.length + 1);
     const end = Math.min(text.length, at + random(12));
@@ -117,7 +118,7 @@ it(`bears ${FILES} random files`, () => {
   let loaded = 0;
   let slowestMs = 0;
   for (let seed = 0; seed < FILES; seed++) {
-    const text = makeFile(randomNumbers(seed));
+    const text = makeFile(randomNumbers(seed), SEEDS);
     const started = performance.now();
     const problems = new ProblemList();
     try {
@@ -138,3 +139,17 @@ it(`bears ${FILES} random files`, () => {
   // Some mutations leave an entry whole, or else nothing but the parser was tried.
   expect(loaded).toBeGreaterThan(FILES / 10);
 }, 300_000);
+
+it('bears 20000 random kw.yaml', { timeout: 120_000 }, () => {
+  const example = readFileSync(join(examples, '../kw.yaml'), 'utf8').replaceAll(/^#(?=[a-z]| {2})/gm, '');
+  const seeds = [example, ...example.split('\n\n')];
+  const stat = statSync(examples);
+  for (let seed = 0; seed < 20_000; seed++) {
+    const text = makeFile(randomNumbers(seed), seeds);
+    try {
+      readSettingsFile('fuzz.yaml', { text, stat }, new ProblemList());
+    } catch (error) {
+      throw new Error(`seed ${seed}: ${JSON.stringify(text)}`, { cause: error });
+    }
+  }
+});

@@ -1,6 +1,10 @@
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { splitList } from '../../../src/lib/config/metricFile.ts';
-import { load } from './support.ts';
+import { loadMetrics } from '../../../src/lib/config/metrics.ts';
+import { formatProblem } from '../../../src/lib/config/place.ts';
+import { fakeProtocols, inFolder, load, settingsOf } from './support.ts';
 
 const GOOD = `- name: pdu_outlet_power_watt
   device_id: pdu-1
@@ -329,6 +333,25 @@ describe('the form of a file', () => {
     load(`- &a {name: x}\n${'- {<<: *a, device_id: y}\n'.repeat(3000)}`);
     load(`{${Array.from({ length: 20_000 }, (_, n) => `k${n}: 1`).join(', ')}}`);
     expect(performance.now() - started).toBeLessThan(5000);
+  });
+
+  it('must not be open to changes by every user, nor its folder', () => {
+    const read = (open: string) =>
+      inFolder({ 'metrics.d/a.yaml': GOOD }, (folder) => {
+        chmodSync(join(folder, open), 0o777);
+        const { settings } = settingsOf(folder);
+        const metricsDir = join(folder, 'metrics.d');
+        const { entries, problems } = loadMetrics({ ...settings, metricsDir }, fakeProtocols);
+        return [entries.length, ...problems.map((p) => formatProblem(p).replaceAll(folder, 'DIR'))];
+      });
+    expect(read('metrics.d/a.yaml')).toEqual([
+      0,
+      'DIR/metrics.d/a.yaml: error: every user of this machine can change this file (look at it, then: chmod o-w DIR/metrics.d/a.yaml)',
+    ]);
+    expect(read('metrics.d')).toEqual([
+      0,
+      'DIR/metrics.d: error: every user of this machine can put files here, so none is read (look at them, then: chmod o-w DIR/metrics.d)',
+    ]);
   });
 
   it('is read only with a name that ends in .yaml or .yml and is not hidden', () => {
