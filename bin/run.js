@@ -6,4 +6,4 @@ import module from 'node:module';
 module.enableCompileCache?.();
 
 const { main } = await import('../dist/main.js');
-await main(import.meta.url);
+await main();
