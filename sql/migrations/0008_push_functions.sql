@@ -23,10 +23,23 @@ RETURN CASE
       || ' bytes as JSON, and at most 1024 can be stored'
 END;
 
+INSERT INTO kw.settings (name, value, description) VALUES
+  ('push_collected_metrics', 'false', 'whether users may push values of metrics that a collector reads of the same device');
+
+-- Whether a collector reads this metric of this device, under its own name or as its alias. An entry for a
+-- Prometheus page stands for all metrics that begin with prom_.
+CREATE FUNCTION kw.is_collected(device text, metric text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (
+  SELECT FROM kw.metric_catalogue c
+  WHERE (c.device_id = device OR (c.alias = device AND c.alias <> ''))
+    AND (c.metric_id = metric OR (starts_with(c.protocol, 'prometheus') AND starts_with(metric, 'prom_'))));
+
 -- Stores what a user pushes: arrays of equal length, one element a sample; the labels of a sample may be null.
 -- Labels that begin with `_` are not for users to set and are removed; `_inserted_by` says who it was.
--- Numbers and truth values of labels become text. Returns the samples that were refused (counted from 1) and
--- why; all others are stored. All or nothing: roll back when there are any.
+-- Numbers and truth values of labels become text. A metric that a collector reads of the same device is not for
+-- users to write, or nobody could trust it (setting push_collected_metrics). Returns the samples that were refused
+-- (counted from 1) and why; all others are stored. All or nothing: roll back when there are any.
 CREATE FUNCTION kw.insert_samples(
   timestamps timestamptz[],
   devices text[],
@@ -39,6 +52,7 @@ DECLARE
   length int := coalesce(cardinality(timestamps), 0);
   oldest timestamptz := greatest(now() - kw.setting_interval('max_past'), kw.raw_dropped_before());
   newest timestamptz := now() + kw.setting_interval('max_future');
+  may_forge boolean := (SELECT s.value = 'true' FROM kw.settings s WHERE s.name = 'push_collected_metrics');
   sets_per_day bigint := (SELECT (s.value #>> '{}')::bigint FROM kw.settings s WHERE s.name = 'label_sets_per_day');
 BEGIN
   IF array_remove(ARRAY[coalesce(cardinality(devices), 0), coalesce(cardinality(metrics), 0),
@@ -65,6 +79,9 @@ BEGIN
           CASE WHEN jsonb_typeof(e.value) IN ('number', 'boolean') THEN to_jsonb(e.value #>> '{}') ELSE e.value END), '{}')
        FROM jsonb_each(g.labels) e WHERE NOT starts_with(e.key, '_')) END AS own_labels
     FROM given g
+  ), collected AS MATERIALIZED (
+    SELECT g.device, g.metric FROM given g WHERE NOT may_forge GROUP BY g.device, g.metric
+    HAVING kw.is_collected(g.device, g.metric)
   ), checked AS MATERIALIZED (
     SELECT o.at, o.device, o.metric, o.number, o.ordinal, o.own_labels,
       hashtextextended(o.device || E'\n' || o.own_labels::text, 0) AS hash,
@@ -72,6 +89,8 @@ BEGIN
         kw.name_problem('device', o.device),
         kw.name_problem('metric', o.metric),
         CASE
+          WHEN (o.device, o.metric) IN (SELECT c.device, c.metric FROM collected c)
+            THEN 'a collector reads this metric of this device: choose another name for yours'
           WHEN o.number IS NULL THEN 'there is no value'
           WHEN o.at IS NULL THEN 'there is no timestamp'
           WHEN o.at > newest
@@ -161,5 +180,5 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION kw.labels_problem, kw.insert_samples, kw.delete_pushed FROM PUBLIC;
+REVOKE ALL ON FUNCTION kw.is_collected, kw.labels_problem, kw.insert_samples, kw.delete_pushed FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.insert_samples, kw.delete_pushed TO kw_writer;

@@ -56,6 +56,8 @@ export class Catalogue {
   /** A series that was read: remembers its metric unless it is known. */
   discover(series: Series, protocol: string, periodMs: number): void {
     const { deviceId, metricId } = series;
+    // A user's own (kwollect_custom): in the catalogue it would be the collector's, and closed to everybody's pushes.
+    if (series.labels._metric_origin !== undefined) return;
     const alias = series.labels._device_alias ?? '';
     const key = keyOf({ deviceId, metricId, alias });
     if (this.#configured.has(key) || this.#discovered.has(key)) return;

@@ -7,9 +7,9 @@
 import { gunzip } from 'node:zlib';
 import type { Client, Dispatcher } from 'undici';
 import type { ProblemKind } from '../driver.ts';
-import type { ExpositionFormat } from './page.ts';
 import { quote } from './tally.ts';
 import type { PrometheusUrl } from './url.ts';
+import type { ExpositionFormat } from './valueText.ts';
 
 /**
  * The text format first: exporters in Go rename counters in OpenMetrics (`x` becomes `x_total`), and metrics should

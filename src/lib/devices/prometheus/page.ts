@@ -15,12 +15,11 @@
 import { timestampProblem } from '../../limits.ts';
 import type { Sample, Series } from '../../sample.ts';
 import type { Problem, ProblemKind } from '../driver.ts';
-import { NumberScanner, parseMillisecondsUs, parseSecondsUs, parseValue } from './numbers.ts';
+import { NumberScanner } from './numbers.ts';
 import type { Refused, Selected, Selection } from './selection.ts';
 import { nameOf, parseSeriesText } from './seriesText.ts';
 import { quote, Tally } from './tally.ts';
-
-export type ExpositionFormat = 'text' | 'openmetrics';
+import { type ExpositionFormat, parseValueText } from './valueText.ts';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -304,20 +303,9 @@ export class PageReader {
 
   /** Value, timestamp and exemplar of a line. */
   #valueOf(line: Line, text: string): void {
-    const parts = VALUE.exec(text.slice(line.text.length));
-    const value = parts?.[1] === undefined ? undefined : parseValue(parts[1]);
-    if (parts === null || value === undefined) {
-      this.#bad('value', 'the value is not a number', text);
-      return;
-    }
-    const time = parts[2];
-    if (time === undefined) {
-      this.#keep(line, value, undefined);
-      return;
-    }
-    const timestampUs = this.#format === 'text' ? parseMillisecondsUs(time) : parseSecondsUs(time);
-    if (timestampUs === undefined) this.#bad('value', 'the timestamp is malformed', text);
-    else this.#keep(line, value, timestampUs);
+    const found = parseValueText(text.slice(line.text.length), this.#format);
+    if (typeof found === 'string') this.#bad('value', found, text);
+    else this.#keep(line, found.value, found.timestampUs);
   }
 
   /** Takes the value of a line, if it is to be stored. */
@@ -401,9 +389,6 @@ export class PageReader {
     );
   }
 }
-
-/** Value, timestamp, exemplar. */
-const VALUE = /^([^ \t#]+)(?:[ \t]+([^ \t#]+))?[ \t]*(?:#.*)?$/;
 
 /** Whether the line's text before the value is `seriesText`, which ends where a value began. */
 function hasSeriesText(line: string, seriesText: string): boolean {

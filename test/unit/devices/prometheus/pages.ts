@@ -1,8 +1,9 @@
 /** Reads a page as a poll would, for the tests of this folder. */
 import type { MetricRequest, Problem, SessionContext } from '../../../../src/lib/devices/driver.ts';
-import { type ExpositionFormat, PageReader } from '../../../../src/lib/devices/prometheus/page.ts';
+import { PageReader } from '../../../../src/lib/devices/prometheus/page.ts';
 import { Selection } from '../../../../src/lib/devices/prometheus/selection.ts';
 import { type PrometheusUrl, parsePrometheusUrl } from '../../../../src/lib/devices/prometheus/url.ts';
+import type { ExpositionFormat } from '../../../../src/lib/devices/prometheus/valueText.ts';
 import type { Labels, Sample } from '../../../../src/lib/sample.ts';
 
 /** 2026-11-22T10:00:00Z: when every page of these tests was read. */

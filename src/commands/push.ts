@@ -1,0 +1,79 @@
+import { Args, Flags } from '@oclif/core';
+import { KwCommand } from '../command.ts';
+import { settingsFlags } from '../lib/config/flags.ts';
+import { loadSettings } from '../lib/config/settings.ts';
+import type { PushReport } from '../lib/push/push.ts';
+
+/** kw push */
+export default class Push extends KwCommand {
+  static override summary = 'store values of your own, one or many';
+  static override description =
+    'One value from the command line, or many from --file or standard input: one JSON object a line, CSV with a header ' +
+    '(timestamp, device_id, metric_id, value, labels, label.NAME), or Prometheus text. Lines may leave out whatever ' +
+    'METRIC, --device, --at and --label say. Lines that cannot be stored are told with their number, the others are ' +
+    'stored; the exit code is 1 if there was any. What was pushed can be taken back with kw delete.';
+  static override examples = [
+    '<%= config.bin %> push my_metric_watt 42',
+    '<%= config.bin %> push my_metric_watt 42 --device node-1 --at 2026-11-22T10:00:00+01:00 --label run=3',
+    '<%= config.bin %> push --file results.csv --all-or-nothing',
+    'jq -c ... results.json | <%= config.bin %> push --label run=3',
+  ];
+  static override enableJsonFlag = true;
+  static override args = {
+    // Or else oclif would take standard input for a missing argument.
+    metric: Args.string({
+      ignoreStdin: true,
+      description: 'name of the metric; with --file or standard input for lines that name none',
+    }),
+    value: Args.string({ ignoreStdin: true, description: 'a number' }),
+  };
+  static override flags = {
+    device: Flags.string({
+      description: 'device that the values belong to; this machine if not given',
+      helpValue: 'NAME',
+    }),
+    at: Flags.string({
+      description: 'time of the value: ISO 8601, epoch seconds, -2h, now',
+      helpValue: 'TIME',
+    }),
+    label: Flags.string({
+      description: 'label of the values, may be repeated',
+      helpValue: 'NAME=TEXT',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    file: Flags.string({ description: 'read values from this file; - is standard input', helpValue: 'FILE' }),
+    format: Flags.string({
+      description: 'form of the input, if it cannot be told from its first line',
+      options: ['ndjson', 'csv', 'prometheus', 'openmetrics'],
+    }),
+    'all-or-nothing': Flags.boolean({ description: 'store nothing if there is any bad line' }),
+    tz: Flags.string({ description: 'time zone of times without an offset', helpValue: 'ZONE' }),
+    ...settingsFlags,
+  };
+
+  async run(): Promise<PushReport> {
+    const { args, flags } = await this.parse(Push);
+    const [{ withClient }, { readPushRequest }, { PushProgress }] = await Promise.all([
+      import('../lib/database/connection.ts'),
+      import('../lib/push/request.ts'),
+      import('../lib/push/progress.ts'),
+    ]);
+    const settings = loadSettings(flags);
+    const request = readPushRequest({
+      ...args,
+      ...flags,
+      allOrNothing: flags['all-or-nothing'],
+      timeZone: flags.tz ?? settings.timeZone,
+    });
+    const progress = new PushProgress(process.stderr);
+    try {
+      const report = await withClient(settings, (client) => request.push(client, progress));
+      progress.end(report, { allOrNothing: flags['all-or-nothing'] });
+      if (report.refused > 0) process.exitCode = 1;
+      return report;
+    } finally {
+      progress.stop();
+    }
+  }
+}

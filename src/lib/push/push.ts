@@ -1,0 +1,188 @@
+/**
+ * Pushes one value or a stream of them. Bad lines cost only themselves; what is good is stored batch by batch, or,
+ * all or nothing, in one transaction that is undone if there was a single bad line.
+ *
+ *   bytes -> lines -> rows and refusals -> batch -> kw.insert_samples() -> refusals
+ *
+ * One batch is on its way while the next is read. A batch that does not fill up is sent after a second, so that
+ * `measure | kw push` shows its values soon.
+ */
+import type pg from 'pg';
+import { KwError } from '../errors.ts';
+import { guessFormat, type PushFormat, rowReader } from './formats.ts';
+import { type Line, MAX_LINE_BYTES, readLines } from './lines.ts';
+import { isRefusal, type PushDefaults, type PushRow, type Refusal } from './pushRow.ts';
+import type { RowReader } from './rowReader.ts';
+import { storeRows } from './store.ts';
+
+const BATCH_ROWS = 5_000;
+const BATCH_BYTES = 4 * 1024 * 1024;
+const FLUSH_INTERVAL_MS = 1_000;
+/** Refusals that a report lists; the others are counted. */
+const MAX_LISTED = 1_000;
+
+export interface PushReport {
+  /** Rows stored. */
+  readonly stored: number;
+  /** Lines refused. */
+  readonly refused: number;
+  /** The first of them. */
+  readonly refusals: readonly Refusal[];
+  /** Labels that were left out because they begin with `_`. */
+  readonly removedLabels: number;
+}
+
+export interface PushOptions {
+  readonly defaults: PushDefaults;
+  readonly timeZone?: string | undefined;
+  /** Undefined: guessed from the name and the first line. */
+  readonly format?: PushFormat | undefined;
+  readonly fileName?: string | undefined;
+  readonly allOrNothing?: boolean | undefined;
+  /** Called for each refusal, as soon as it is known: not always in the order of the lines. */
+  readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
+  /** Called after each batch. */
+  readonly onProgress?: ((lines: number, stored: number) => void) | undefined;
+}
+
+/** Pushes everything that the source gives. */
+export async function pushStream(
+  client: pg.Client,
+  source: AsyncIterable<Buffer>,
+  options: PushOptions,
+): Promise<PushReport> {
+  const run = new PushRun(client, options);
+  return await run.finish(async () => {
+    let reader: RowReader | undefined;
+    for await (const lines of readLines(source)) {
+      for (const line of lines) {
+        if (reader === undefined) {
+          const text = line.bytes.toString('utf8');
+          if (text.trim() === '') continue;
+          const format = options.format ?? guessFormat(options.fileName, text);
+          reader = rowReader(format, { defaults: options.defaults, timeZone: options.timeZone });
+        }
+        await run.line(line, reader);
+      }
+    }
+    for (const row of reader?.end() ?? []) await run.add(row);
+  });
+}
+
+/** Pushes a single row. */
+export async function pushRow(
+  client: pg.Client,
+  row: PushRow | Refusal,
+  options: PushOptions,
+): Promise<PushReport> {
+  const run = new PushRun(client, options);
+  return await run.finish(() => run.add(row));
+}
+
+class PushRun {
+  readonly #client: pg.Client;
+  readonly #options: PushOptions;
+  readonly #refusals: Refusal[] = [];
+  #batch: PushRow[] = [];
+  #batchBytes = 0;
+  #inFlight: Promise<void> = Promise.resolve();
+  #failure: unknown;
+  #lines = 0;
+  #sentUpTo = 0;
+  #stored = 0;
+  #refused = 0;
+  #removedLabels = 0;
+
+  constructor(client: pg.Client, options: PushOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async line(line: Line, reader: RowReader): Promise<void> {
+    this.#lines = line.number;
+    if (line.tooLong) {
+      this.#refuse({ line: line.number, reason: `the line is longer than ${MAX_LINE_BYTES} bytes` });
+      return;
+    }
+    for (const row of reader.read(line)) await this.add(row);
+  }
+
+  async add(row: PushRow | Refusal): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (isRefusal(row)) {
+      this.#refuse(row);
+      return;
+    }
+    this.#removedLabels += row.removedLabels;
+    this.#batch.push(row);
+    // Names and labels are bounded; this is near enough.
+    this.#batchBytes += 100 + row.deviceId.length + row.metricId.length + 40 * Object.keys(row.labels).length;
+    if (this.#batch.length >= BATCH_ROWS || this.#batchBytes >= BATCH_BYTES) await this.#flush();
+  }
+
+  /** Runs the reading, stores the rest, and decides about the transaction. */
+  async finish(read: () => Promise<void>): Promise<PushReport> {
+    const { allOrNothing } = this.#options;
+    if (allOrNothing) await this.#client.query('BEGIN');
+    const timer = setInterval(() => void this.#flush().catch(() => {}), FLUSH_INTERVAL_MS);
+    try {
+      await read();
+      await this.#flush();
+      await this.#inFlight;
+      if (this.#failure !== undefined) throw this.#failure;
+      if (allOrNothing) {
+        await this.#client.query(this.#refused > 0 ? 'ROLLBACK' : 'COMMIT');
+        if (this.#refused > 0) this.#stored = 0;
+      }
+    } finally {
+      clearInterval(timer);
+      await this.#inFlight;
+    }
+    return {
+      stored: this.#stored,
+      refused: this.#refused,
+      refusals: this.#refusals.toSorted((a, b) => a.line - b.line),
+      removedLabels: this.#removedLabels,
+    };
+  }
+
+  /** Sends the batch once the one before it is done; waits for that only, not for this. */
+  async #flush(): Promise<void> {
+    const rows = this.#batch;
+    if (rows.length === 0) return;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    const before = this.#inFlight;
+    this.#inFlight = before.then(() => this.#store(rows));
+    await before;
+  }
+
+  async #store(rows: readonly PushRow[]): Promise<void> {
+    if (this.#failure !== undefined) return;
+    try {
+      const refusals = await storeRows(this.#client, rows);
+      this.#stored += rows.length - refusals.length;
+      this.#sentUpTo = rows.at(-1)?.line ?? this.#sentUpTo;
+      for (const refusal of refusals) this.#refuse(refusal);
+      this.#options.onProgress?.(this.#lines, this.#stored);
+    } catch (error) {
+      this.#failure = this.#stored > 0 && !this.#options.allOrNothing ? this.#partly(error) : error;
+    }
+  }
+
+  /** An outage in the middle: what is stored stays, and the user must know where to go on. */
+  #partly(error: unknown): KwError {
+    const said = error instanceof Error ? error.message : String(error);
+    return new KwError(`stopped after line ${this.#sentUpTo}, ${this.#stored} values are stored: ${said}`, {
+      code: 'PUSH_STOPPED',
+      hint: `push again from line ${this.#sentUpTo + 1} on`,
+      cause: error,
+    });
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#refused++;
+    if (this.#refusals.length < MAX_LISTED) this.#refusals.push(refusal);
+    this.#options.onRefusal?.(refusal);
+  }
+}
