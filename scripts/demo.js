@@ -141,19 +141,26 @@ async function demo() {
   }
 
   say(bold(`5. Its metrics: kw query --job ${job}`));
-  spawnSync(process.execPath, [KW, 'query', '--job', job, '--format', 'table', '--limit', '20'], {
-    cwd: demoFolder,
-    env: demoEnv(),
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  const { status } = spawnSync(
+    process.execPath,
+    [KW, 'query', '--job', job, '--format', 'table', '--limit', '20'],
+    {
+      cwd: demoFolder,
+      env: demoEnv(),
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  );
+  if (status !== 0) throw new Error('kw query failed; npm run demo -- --stop ends what still runs');
   farewell(job, state);
 }
 
 function farewell(job, state) {
   const run = `node ${KW}`;
+  // This variable of the user's would be stronger than data_dir in the demo's kw.yaml.
+  const dataDir = process.env.KW_DATA_DIR ? ` KW_DATA_DIR=${demoFolder}` : '';
   say(`
 ${bold('How to go on')}
-   export KW_CONFIG=${configFile}
+   export KW_CONFIG=${configFile}${dataDir}
    ${run} query --job ${job} --metric 'pdu_*' --every 5s
    ${run} query --job ${job} --format csv
    ${run} export csv --job ${job} -o job-${job}.csv
