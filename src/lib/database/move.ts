@@ -46,7 +46,15 @@ interface Mark {
 
 const MARK = 'move_in_progress';
 /** Not copied as tables: the schema's own, and what is computed from the metrics. */
-const NOT_COPIED = ['migrations', 'settings', 'metrics', 'summary_stored', 'summary_state', 'summary_late'];
+const NOT_COPIED = [
+  'migrations',
+  'expected_objects',
+  'settings',
+  'metrics',
+  'summary_stored',
+  'summary_state',
+  'summary_late',
+];
 
 /**
  * Both databases have this kw's schema (migrate the target before). The clients are the caller's.
