@@ -32,17 +32,22 @@ async function cpuUsPer(count: number, work: () => Promise<void> | void): Promis
   return (user + system) / count;
 }
 
-/** The same reads as kw's collector does them: a poll of all OIDs for each session, in groups of `inFlight`. */
+const V3 = '?version=3&auth=sha256&auth_key=authpass123&priv=aes128&priv_key=privpass123';
+
+/** Reads as kw's collector does them: a poll of all OIDs for each session, in groups of `inFlight`. */
 async function ownSessions(
   hosts: readonly string[],
   port: number,
   oids: readonly string[],
   inFlight: number,
+  isV3 = false,
 ) {
   const context = { nowUs, isConfiguredMetric: () => false };
   const polls = hosts.map((host) => {
     const urls = oids.map((oid) =>
-      parseSnmpUrl(`snmp://public@${host}:${port}/${oid}`, { resolveSecret: (text) => text }),
+      parseSnmpUrl(`snmp://${isV3 ? 'kwsha256' : 'public'}@${host}:${port}/${oid}${isV3 ? V3 : ''}`, {
+        resolveSecret: (text) => text,
+      }),
     );
     const session = new SnmpSession(urls[0] as (typeof urls)[0], context);
     const metrics = urls.map((url, index) => ({
@@ -124,9 +129,13 @@ async function decodeOnly(): Promise<number> {
 
 const agent = await startSnmpd({ addresses: sessions, firstAddress: '127.0.27.1' });
 const line = (name: string, us: number) =>
-  console.log(`${name.padEnd(58)}${us.toFixed(2).padStart(8)} us a value`);
+  console.log(`${name.padEnd(76)}${us.toFixed(2).padStart(8)} us a value`);
 try {
   line('decoding alone, 24 values a PDU, own codec', await decodeOnly());
+  line(
+    `${sessions} sessions, ${OUTLETS} OIDs a PDU, 4 in flight: kw, v3 SHA-256 AES-128`,
+    await ownSessions(agent.addresses, agent.port, OIDS, 4, true),
+  );
   for (const inFlight of [4, 32]) {
     for (const oids of [OIDS, OIDS.slice(0, 1)]) {
       const what = `${sessions} sessions, ${oids.length} OIDs a PDU, ${inFlight} in flight`;

@@ -32,7 +32,7 @@ export const VALUES = {
 } as const;
 
 /** v3 users; auth and priv passwords are `authpass123` and `privpass123`. */
-export const USERS = {
+const USERS = {
   kwnone: { level: 'noauth', create: '' },
   kwmd5: { level: 'auth', create: 'MD5 "authpass123" AES "privpass123"' },
   kwsha1: { level: 'auth', create: 'SHA "authpass123" AES "privpass123"' },
@@ -206,7 +206,7 @@ function addressesFrom(first: string, count: number): string[] {
 }
 
 /** A UDP port that nothing listens on at the moment. */
-export async function freeUdpPort(address = '127.0.0.1'): Promise<number> {
+async function freeUdpPort(address = '127.0.0.1'): Promise<number> {
   const socket = createSocket('udp4');
   socket.bind(0, address);
   await once(socket, 'listening');

@@ -196,7 +196,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('a real agent', ()
     const { up, values, problems } = summary(await reader.read(300));
     expect({ up, values }).toEqual({ up: false, values: {} });
     expect(problems[0]).toMatch(
-      /^timeout: no answer from 127.0.0.1:\d+ within \d+ ms \(3 attempts; a wrong community is not answered either\)$/,
+      /^timeout: no answer from 127.0.0.1:\d+ within \d+ ms \([1-3] attempts; a wrong community is not answered either\)$/,
     );
     await reader.close();
   });
@@ -218,7 +218,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('a real agent', ()
     agent.pause();
     const startMs = performance.now();
     expect((await reader.read(300)).up).toBe(false);
-    expect(performance.now() - startMs).toBeLessThan(400);
+    expect(performance.now() - startMs).toBeLessThan(1000);
     agent.resume();
     const woken = await reader.read();
     expect(woken.up).toBe(true);

@@ -230,7 +230,7 @@ function unsigned(data: Uint8Array, start: number, end: number): number {
  * The number of a varbind's value, or NaN when the type has none or the octets are not a value of it.
  * Unsigned types are read as such also when the agent forgot the leading zero octet.
  */
-export function numberOf(tag: number, data: Uint8Array, start: number, end: number): number {
+function numberOf(tag: number, data: Uint8Array, start: number, end: number): number {
   const length = end - start;
   if (length < 1) return Number.NaN;
   if (tag === Tag.integer) return length <= 4 ? signed(data, start, end) : Number.NaN;

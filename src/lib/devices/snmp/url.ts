@@ -13,7 +13,7 @@ import type { DeviceUrl, UrlContext } from '../driver.ts';
 import { DeviceUrlError } from '../driver.ts';
 import { OidSyntaxError, parseOid } from './oid.ts';
 
-export const DEFAULT_PORT = 161;
+const DEFAULT_PORT = 161;
 export const URL_FORM = 'snmp://community@host[:port]/oid[?version=1|2c|3&...]';
 
 export type SnmpVersion = '1' | '2c' | '3';
@@ -85,7 +85,7 @@ const V3_ONLY = ['user', 'level', 'auth', 'auth_key', 'priv', 'priv_key', 'conte
 const SECRET_PARAMETERS = ['auth_key', 'priv_key'];
 /** RFC 3414 section 11.2. */
 const MIN_KEY_LENGTH = 8;
-export const DEFAULT_MAX_OIDS = 64;
+const DEFAULT_MAX_OIDS = 64;
 const MAX_OIDS = 1000;
 const MAX_URL_LENGTH = 4096;
 

@@ -88,7 +88,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * Octets as text: UTF-8 without the NULs that some agents send at the end, else (an address, say) hexadecimal
  * digits as `0x001b21...`, since the text could not be stored.
  */
-export function octetText(data: Uint8Array, start: number, end: number): string {
+function octetText(data: Uint8Array, start: number, end: number): string {
   let textEnd = end;
   while (textEnd > start && data[textEnd - 1] === 0) textEnd--;
   // All NUL: octets, not an empty text.

@@ -8,7 +8,7 @@ import { compareArcs, isBelow, oidArcs, parseOid } from './oid.ts';
 import { valueText } from './value.ts';
 
 export const MAX_WALK_ROWS = 20_000;
-export const MAX_WALK_MS = 60_000;
+const MAX_WALK_MS = 60_000;
 const REQUEST_TIMEOUT_MS = 6_000;
 const REPETITIONS = 24;
 
