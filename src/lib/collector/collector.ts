@@ -41,6 +41,8 @@ export interface CollectorOptions {
   readonly logger: Logger;
   /** Nothing is read on a schedule: only by readOnce(). */
   readonly once?: boolean;
+  /** How long the database may be silent before its connection is dropped. */
+  readonly writeTimeoutMs?: number;
   readonly clock?: Clock;
 }
 
@@ -84,7 +86,7 @@ export class Collector {
   });
 
   constructor(options: CollectorOptions) {
-    const { settings, database, identity, logger, once, clock = systemClock } = options;
+    const { settings, database, identity, logger, once, clock = systemClock, writeTimeoutMs } = options;
     this.identity = identity;
     this.#settings = settings;
     this.#logger = logger;
@@ -122,6 +124,7 @@ export class Collector {
       clock,
       backlog: this.#backlog,
       store: new DatabaseStore(database, identity),
+      ...(writeTimeoutMs === undefined ? {} : { timeoutMs: writeTimeoutMs }),
       events: {
         onAway: (problem) => {
           logger.warn({ problem }, 'the database takes no values now: they wait here');

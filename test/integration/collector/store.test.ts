@@ -1,0 +1,185 @@
+/** Batches into a real database: exactly once, whatever becomes of the connection. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Batch, BatchBuilder } from '../../../src/lib/collector/batch.ts';
+import { type CollectorIdentity, DatabaseStore } from '../../../src/lib/collector/databaseStore.ts';
+import type { StoreConnection } from '../../../src/lib/collector/writer.ts';
+import type { Sample } from '../../../src/lib/sample.ts';
+import { testIdentity } from '../../support/collector.ts';
+import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
+import { type HalfOpenProxy, halfOpenProxy } from '../../support/halfOpenProxy.ts';
+
+const NOW_US = Date.now() * 1000;
+
+function makeBatches(...contents: Sample[][]): Batch[] {
+  const builder = new BatchBuilder({
+    nowUs: () => NOW_US,
+    onRefused: (_sample, problem) => {
+      throw new Error(problem);
+    },
+  });
+  return contents.map((samples) => {
+    builder.add(samples);
+    return builder.close(NOW_US) as Batch;
+  });
+}
+
+function samples(count: number, device = 'pdu-1', timestampUs = NOW_US): Sample[] {
+  return Array.from({ length: count }, (_, index) => ({
+    series: { deviceId: device, metricId: 'watt', labels: { outlet: String(index) } },
+    timestampUs: timestampUs - index,
+    value: index / 4,
+  }));
+}
+
+describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
+  let db: TestDatabase;
+  let proxy: HalfOpenProxy;
+  let identity: CollectorIdentity;
+  let store: DatabaseStore;
+  const open: StoreConnection[] = [];
+
+  beforeEach(async () => {
+    db = await testDatabase({ flavour });
+    proxy = await halfOpenProxy(db.target);
+    identity = testIdentity();
+    store = new DatabaseStore(proxy.target, identity);
+  });
+  afterEach(async () => {
+    for (const connection of open.splice(0)) connection.destroy();
+    await proxy.close();
+    await db.client.query(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'kw-collect%'",
+    );
+    await db.drop();
+  });
+
+  async function connect(): Promise<StoreConnection> {
+    const connection = await store.open();
+    open.push(connection);
+    return connection;
+  }
+
+  async function count(): Promise<number> {
+    const { rows } = await db.client.query('SELECT count(*)::int AS n FROM kw.metrics');
+    return rows[0].n;
+  }
+
+  it('stores every value as it is, and says up to where', async () => {
+    const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e308, 0.1];
+    const labels = { _device_alias: 'nœud "1"', path: 'C:\\temp', '\u{1f600}': "it's" };
+    const written = values.map((value, index) => ({
+      series: { deviceId: "o'hara", metricId: 'a"b\\c', labels },
+      timestampUs: NOW_US + index,
+      value,
+    }));
+    const [batch] = makeBatches(written) as [Batch];
+    const connection = await connect();
+    expect(await connection.store(batch, () => {})).toEqual({ already: false, refused: [] });
+    const { rows } = await db.client.query(
+      `SELECT (extract(epoch FROM timestamp) * 1e6)::bigint AS us, device_id, metric_id, value::text, labels
+       FROM kw.metrics ORDER BY timestamp`,
+    );
+    expect(rows).toEqual(
+      written.map(({ timestampUs, series }, index) => ({
+        us: timestampUs,
+        device_id: series.deviceId,
+        metric_id: series.metricId,
+        value: ['NaN', 'Infinity', '-Infinity', '-0', '1e+308', '0.1'][index],
+        labels,
+      })),
+    );
+    const collector = await db.client.query(
+      'SELECT (extract(epoch FROM written_up_to) * 1e6)::bigint AS us, stopped_at FROM kw.collectors',
+    );
+    expect(collector.rows).toEqual([{ us: NOW_US, stopped_at: null }]);
+  });
+
+  it('stores a batch once that is handed in twice', async () => {
+    const [first, second] = makeBatches(samples(10), samples(20)) as [Batch, Batch];
+    const connection = await connect();
+    await connection.store(first, () => {});
+    expect(await connection.store(first, () => {})).toEqual({ already: true, refused: [] });
+    await connection.store(second, () => {});
+    expect(await connection.store(first, () => {})).toEqual({ already: true, refused: [] });
+    expect(await count()).toBe(30);
+  });
+
+  it.each([
+    ['before', 0],
+    ['behind', 1],
+  ] as const)('stores a batch once when the connection breaks %s COMMIT', async (verdict, storedAlready) => {
+    const [batch] = makeBatches(samples(100)) as [Batch];
+    let broken = 0;
+    proxy.judge = (data) => (broken === 0 && data.includes('COMMIT') && ++broken ? verdict : 'pass');
+    const connection = await connect();
+    await expect(connection.store(batch, () => {})).rejects.toThrow();
+    expect(broken).toBe(1);
+    const again = await connect();
+    expect(await again.store(batch, () => {})).toEqual({ already: storedAlready === 1, refused: [] });
+    expect(await count()).toBe(100);
+  });
+
+  it('ends what a hanging connection left running, and stores once', async () => {
+    const [first, second] = makeBatches(samples(100), samples(50, 'pdu-2')) as [Batch, Batch];
+    const connection = await connect();
+    await connection.store(first, () => {});
+    // The server has the rows and the lock on the ledger, and waits for a COMMIT that hangs on the way.
+    proxy.judge = (data) => {
+      if (data.includes('COMMIT')) proxy.hang();
+      return 'pass';
+    };
+    const hanging = connection.store(second, () => {});
+    hanging.catch(() => {});
+    await expect.poll(() => proxyHangs(), { timeout: 5000 }).toBe(1);
+    proxy.judge = () => 'pass';
+    await proxy.heal();
+    const again = await connect();
+    expect(await again.store(second, () => {})).toEqual({ already: false, refused: [] });
+    connection.destroy();
+    await expect(hanging).rejects.toThrow();
+    expect(await count()).toBe(150);
+  });
+
+  async function proxyHangs(): Promise<number> {
+    const { rows } = await db.client.query(
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'",
+    );
+    return rows[0].n;
+  }
+
+  it('sets rows aside that the server refuses, and stores the rest of the batch', async () => {
+    await db.client.query(`
+      CREATE FUNCTION pg_temp_refuse() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF NEW.value = 7 OR NEW.value = 13.25 THEN RAISE EXCEPTION 'unlucky %', NEW.value; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON kw.metrics FOR EACH ROW EXECUTE FUNCTION pg_temp_refuse();
+    `);
+    const [batch] = makeBatches(samples(100)) as [Batch];
+    const connection = await connect();
+    const { already, refused } = await connection.store(batch, () => {});
+    expect(already).toBe(false);
+    expect(refused.map(({ sample, problem }) => [sample.value, problem])).toEqual([
+      [7, 'unlucky 7'],
+      [13.25, 'unlucky 13.25'],
+    ]);
+    expect(await count()).toBe(98);
+    expect(await connection.store(batch, () => {})).toEqual({ already: true, refused: [] });
+  });
+
+  it('makes room for days that nobody expected', async () => {
+    const days = [-400, -30, -1, 0].flatMap((day) => samples(5, `pdu${day}`, NOW_US + day * 86_400e6));
+    const [batch] = makeBatches(days) as [Batch];
+    const connection = await connect();
+    expect(await connection.store(batch, () => {})).toEqual({ already: false, refused: [] });
+    expect(await count()).toBe(20);
+  });
+
+  it('says when it has stopped', async () => {
+    const connection = await connect();
+    await connection.publish(NOW_US);
+    await connection.close();
+    const { rows } = await db.client.query(
+      'SELECT stopped_at IS NOT NULL AS stopped, written_up_to IS NOT NULL AS written FROM kw.collectors',
+    );
+    expect(rows).toEqual([{ stopped: true, written: true }]);
+  });
+});
