@@ -29,6 +29,8 @@ CREATE TABLE kw.job_nodes (
 );
 CREATE INDEX job_nodes_job ON kw.job_nodes (job_id);
 CREATE INDEX job_nodes_node ON kw.job_nodes (node, start_time);
+-- kw job list finds the running ones among years of jobs.
+CREATE INDEX job_nodes_running ON kw.job_nodes (source, job_id) WHERE stop_time IS NULL;
 
 -- Everything job-like reads this view, whose first four columns are Kwollect's. A site may replace it by a join
 -- on the tables of its scheduler: CREATE OR REPLACE VIEW with the same columns.

@@ -35,8 +35,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, kw, pg_temp AS $$
     AND n.start_time > now() - kw.setting_interval('job_max_age')
 $$;
 
--- Registers a job that begins, or gives nodes to one that runs: those that it has not yet.
--- A job that had stopped begins again (requeue). Returns the number of nodes that are new.
+-- Registers a job that begins, or gives nodes to one that runs. A node that the job has already keeps its time,
+-- unless the new start is earlier (the job was registered late); where its time is over, another begins (requeue),
+-- unless the start lies within the old one: then it was said before. Nodes that join get what is enabled for the
+-- job. Returns the number of nodes that are new.
 CREATE FUNCTION kw.job_start(
   job bigint,
   nodes text[],
@@ -54,7 +56,7 @@ DECLARE
   wanted_owner text := coalesce(owner, session_user);
   old_owner text;
   node text;
-  made int;
+  new_nodes text[];
 BEGIN
   IF NOT kw.is_scheduler() THEN
     IF NOT (SELECT s.value = 'true' FROM kw.settings s WHERE s.name = 'users_start_jobs') THEN
@@ -87,24 +89,44 @@ BEGIN
   IF old_owner <> wanted_owner AND (NOT kw.is_scheduler() OR owner IS NOT NULL) THEN
     RAISE EXCEPTION 'job % belongs to %', job, old_owner USING ERRCODE = 'insufficient_privilege';
   END IF;
+
+  UPDATE kw.job_nodes n SET start_time = started
+  WHERE n.source = source AND n.job_id = job AND n.node = ANY (nodes) AND n.stop_time IS NULL
+    AND n.start_time > started
+    AND NOT EXISTS (
+      SELECT FROM kw.job_nodes o
+      WHERE o.source = source AND o.job_id = job AND o.node = n.node AND o.stop_time > started);
+  WITH joined AS (
+    INSERT INTO kw.job_nodes AS made (source, job_id, node, start_time)
+    SELECT DISTINCT source, job, d, started FROM unnest(nodes) d
+    WHERE NOT EXISTS (
+      SELECT FROM kw.job_nodes o
+      WHERE o.source = source AND o.job_id = job AND o.node = d
+        AND (o.stop_time IS NULL OR (o.start_time <= started AND o.stop_time > started)))
+    ON CONFLICT ON CONSTRAINT job_nodes_pkey DO UPDATE SET stop_time = NULL
+    RETURNING made.node
+  )
+  SELECT coalesce(array_agg(joined.node), '{}') INTO new_nodes FROM joined;
+
   UPDATE kw.jobs j SET
-    state = state,
+    state = CASE WHEN running.now THEN state ELSE j.state END,
     started = least(j.started, started),
-    stopped = NULL,
+    stopped = CASE WHEN running.now THEN NULL ELSE j.stopped END,
     name_id = coalesce(name_id, j.name_id),
     submitted = coalesce(submitted, j.submitted),
     comment = coalesce(comment, j.comment)
+  FROM (
+    SELECT EXISTS (
+      SELECT FROM kw.job_nodes n WHERE n.source = source AND n.job_id = job AND n.stop_time IS NULL) AS now
+  ) running
   WHERE j.source = source AND j.job_id = job;
 
-  INSERT INTO kw.job_nodes (source, job_id, node, start_time)
-  SELECT DISTINCT source, job, n, started FROM unnest(nodes) n
-  WHERE NOT EXISTS (
-    SELECT FROM kw.job_nodes o
-    WHERE o.source = source AND o.job_id = job AND o.node = n AND o.stop_time IS NULL
-  )
-  ON CONFLICT ON CONSTRAINT job_nodes_pkey DO UPDATE SET stop_time = NULL;
-  GET DIAGNOSTICS made = ROW_COUNT;
-  RETURN made;
+  INSERT INTO kw.promoted_metrics AS p (device_id, metric_id, job_id, source, owner, expires_at)
+  SELECT DISTINCT d, e.metric_id, job, source, e.owner, e.expires_at
+  FROM unnest(new_nodes) d, kw.promoted_metrics e
+  WHERE e.source = source AND e.job_id = job
+  ON CONFLICT ON CONSTRAINT promoted_metrics_device_id_metric_id_source_job_id_owner_key DO NOTHING;
+  RETURN cardinality(new_nodes);
 END
 $$;
 
@@ -225,7 +247,12 @@ BEGIN
 END
 $$;
 
--- Takes back what was enabled: one's own, or for schedulers everybody's. Null means any. Returns the number.
+-- Takes back what was enabled; null means any pattern.
+--   for a job: what was enabled for it, on the given devices or on all; by schedulers, by the owner of the job
+--     and by whoever enabled it
+--   on devices: what was enabled by device there, one's own, or for schedulers everybody's; not that of jobs
+--   neither: everything of one's own
+-- Returns the number of patterns, counted on each device.
 CREATE FUNCTION kw.disable_metrics(
   devices text[],
   pattern text DEFAULT NULL,
@@ -240,8 +267,15 @@ BEGIN
   DELETE FROM kw.promoted_metrics p
   WHERE (devices IS NULL OR p.device_id = ANY (devices))
     AND (pattern IS NULL OR p.metric_id = pattern)
-    AND (job IS NULL OR (p.job_id = job AND p.source = source))
-    AND (kw.is_scheduler() OR p.owner = session_user);
+    AND CASE
+      WHEN job IS NOT NULL THEN p.job_id = job AND p.source = source AND (
+        p.owner = session_user OR kw.is_scheduler()
+        OR EXISTS (
+          SELECT FROM kw.nodetime_by_job n
+          WHERE n.job_id = job AND n.source = source AND n.owner = session_user))
+      WHEN devices IS NOT NULL THEN p.job_id IS NULL AND (p.owner = session_user OR kw.is_scheduler())
+      ELSE p.owner = session_user
+    END;
   GET DIAGNOSTICS gone = ROW_COUNT;
   RETURN gone;
 END
