@@ -1,8 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
-import { timeoutFlag } from '../lib/jobs/prolog.ts';
-import { deviceFlag, jobFlag } from '../lib/promotions/flags.ts';
+import { deviceFlag, jobFlag, timeoutFlag } from '../lib/jobs/flags.ts';
+import type { Disabled } from '../lib/promotions/enable.ts';
 
 /** kw disable */
 export default class Disable extends KwCommand {
@@ -22,26 +22,17 @@ export default class Disable extends KwCommand {
     device: Flags.string({ ...deviceFlag, exactlyOne: ['device', 'job', 'all'] }),
     job: Flags.string(jobFlag),
     all: Flags.boolean({ description: 'everything that you enabled, for jobs too' }),
-    timeout: timeoutFlag,
+    timeout: Flags.string(timeoutFlag),
     ...settingsFlags,
   };
   static override enableJsonFlag = true;
 
-  async run(): Promise<{ disabled: number }> {
+  async run(): Promise<Disabled> {
     const { args, flags } = await this.parse(Disable);
-    const { withBoundedClient } = await import('../lib/jobs/prolog.ts');
-    const { readTarget } = await import('../lib/promotions/flags.ts');
-    const { disableMetrics } = await import('../lib/promotions/enable.ts');
-    const request = { pattern: args.pattern, target: await readTarget(flags) };
-    const disabled = await withBoundedClient(
-      { ...flags, consequence: 'it is not known whether anything was disabled', json: this.jsonEnabled() },
-      (client) => disableMetrics(client, request),
-    );
-    this.logToStderr(
-      disabled === 0
-        ? 'nothing was enabled there'
-        : `disabled ${disabled} ${disabled === 1 ? 'pattern' : 'patterns'} (each device counted)`,
-    );
-    return { disabled };
+    const { runDisable } = await import('../lib/jobs/prologCommands.ts');
+    return runDisable(args.pattern, flags, {
+      json: this.jsonEnabled(),
+      note: (line) => this.logToStderr(line),
+    });
   }
 }

@@ -1,9 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
-import { timeoutFlag } from '../lib/jobs/prolog.ts';
+import { deviceFlag, jobFlag, timeoutFlag } from '../lib/jobs/flags.ts';
 import type { Enabled } from '../lib/promotions/enable.ts';
-import { deviceFlag, jobFlag } from '../lib/promotions/flags.ts';
 
 /** kw enable */
 export default class Enable extends KwCommand {
@@ -26,28 +25,17 @@ export default class Enable extends KwCommand {
     job: Flags.string(jobFlag),
     for: Flags.string({ description: 'how long, such as 30m or 2h', helpValue: 'DURATION' }),
     force: Flags.boolean({ description: 'even if no collector is configured to read such a metric' }),
-    timeout: timeoutFlag,
+    timeout: Flags.string(timeoutFlag),
     ...settingsFlags,
   };
   static override enableJsonFlag = true;
 
   async run(): Promise<Enabled> {
     const { args, flags } = await this.parse(Enable);
-    const { withBoundedClient } = await import('../lib/jobs/prolog.ts');
-    const { readDuration, requireTarget } = await import('../lib/promotions/flags.ts');
-    const { enableMetrics } = await import('../lib/promotions/enable.ts');
-    const request = {
-      pattern: args.pattern,
-      target: await requireTarget(flags),
-      forMs: await readDuration(flags.for),
-      force: flags.force,
-    };
-    const enabled = await withBoundedClient(
-      { ...flags, consequence: 'it is not known whether anything was enabled', json: this.jsonEnabled() },
-      (client) => enableMetrics(client, request),
-    );
-    const { describeEnabled } = await import('../lib/promotions/describe.ts');
-    for (const line of describeEnabled(enabled)) this.logToStderr(line);
-    return enabled;
+    const { runEnable } = await import('../lib/jobs/prologCommands.ts');
+    return runEnable(args.pattern, flags, {
+      json: this.jsonEnabled(),
+      note: (line) => this.logToStderr(line),
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
-import { jobFlag } from '../../lib/promotions/flags.ts';
+import { jobFlag } from '../../lib/jobs/flags.ts';
 
 /** kw job show */
 export default class JobShow extends KwCommand {

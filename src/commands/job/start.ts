@@ -1,9 +1,8 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
-import { timeoutFlag } from '../../lib/jobs/prolog.ts';
+import { jobFlag, timeoutFlag } from '../../lib/jobs/flags.ts';
 import type { StartedJob } from '../../lib/jobs/startJob.ts';
-import { jobFlag } from '../../lib/promotions/flags.ts';
 
 /** kw job start */
 export default class JobStart extends KwCommand {
@@ -39,33 +38,14 @@ export default class JobStart extends KwCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
-    timeout: timeoutFlag,
+    timeout: Flags.string(timeoutFlag),
     ...settingsFlags,
   };
   static override enableJsonFlag = true;
 
   async run(): Promise<StartedJob> {
     const { flags } = await this.parse(JobStart);
-    const { withBoundedClient } = await import('../../lib/jobs/prolog.ts');
-    const { readNewJob, startJob } = await import('../../lib/jobs/startJob.ts');
-    const job = await readNewJob(flags);
-    const started = await withBoundedClient(
-      { ...flags, consequence: 'it is not known whether the job was started', json: this.jsonEnabled() },
-      (client) => startJob(client, job),
-    );
-    const { jobLabel } = await import('../../lib/jobs/model.ts');
-    const { foldHostList } = await import('../../lib/jobs/hostList.ts');
-    const { newNodes } = started;
-    this.logToStderr(
-      newNodes === 0
-        ? `job ${jobLabel(job)} runs on ${foldHostList(job.nodes)} already`
-        : `job ${jobLabel(job)} runs on ${foldHostList(job.nodes)}`,
-    );
-    const { describeEnabled } = await import('../../lib/promotions/describe.ts');
-    for (const line of started.enabled.flatMap((enabled) => describeEnabled(enabled))) this.logToStderr(line);
-    for (const { pattern, message } of started.notEnabled)
-      this.logToStderr(`kw: ${JSON.stringify(pattern)} is not enabled: ${message}`);
-    if (started.notEnabled.length > 0) process.exitCode = 1;
-    return started;
+    const { runJobStart } = await import('../../lib/jobs/prologCommands.ts');
+    return runJobStart(flags, { json: this.jsonEnabled(), note: (line) => this.logToStderr(line) });
   }
 }

@@ -1,13 +1,8 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
-import { timeoutFlag } from '../../lib/jobs/prolog.ts';
-import { jobFlag } from '../../lib/promotions/flags.ts';
-
-interface Stopped {
-  job: { source: string; jobId: number };
-  endedNodes: number;
-}
+import { jobFlag, timeoutFlag } from '../../lib/jobs/flags.ts';
+import type { StoppedJob } from '../../lib/jobs/startJob.ts';
 
 /** kw job stop */
 export default class JobStop extends KwCommand {
@@ -24,34 +19,14 @@ export default class JobStop extends KwCommand {
     job: Flags.string({ ...jobFlag, required: true }),
     at: Flags.string({ description: 'when it ended, instead of now', helpValue: 'TIME' }),
     nodes: Flags.string({ description: 'only these nodes leave; the job goes on', helpValue: 'LIST' }),
-    timeout: timeoutFlag,
+    timeout: Flags.string(timeoutFlag),
     ...settingsFlags,
   };
   static override enableJsonFlag = true;
 
-  async run(): Promise<Stopped> {
+  async run(): Promise<StoppedJob> {
     const { flags } = await this.parse(JobStop);
-    const { withBoundedClient } = await import('../../lib/jobs/prolog.ts');
-    const { stopJob } = await import('../../lib/jobs/startJob.ts');
-    const { parseJobRef } = await import('../../lib/jobs/jobRef.ts');
-    const { expandHostList } = await import('../../lib/jobs/hostList.ts');
-    const { nowUs, parseTimeUs } = await import('../../lib/time.ts');
-    const request = {
-      ref: parseJobRef(flags.job),
-      stoppedUs: flags.at === undefined ? undefined : parseTimeUs(flags.at, { nowUs: nowUs() }),
-      nodes: flags.nodes === undefined ? undefined : expandHostList(flags.nodes),
-    };
-    const stopped = await withBoundedClient(
-      { ...flags, consequence: 'it is not known whether the job was stopped', json: this.jsonEnabled() },
-      (client) => stopJob(client, request),
-    );
-    const { jobLabel } = await import('../../lib/jobs/model.ts');
-    const { endedNodes } = stopped;
-    this.logToStderr(
-      endedNodes === 0
-        ? `job ${jobLabel(stopped.job)} had no such nodes any more`
-        : `job ${jobLabel(stopped.job)} gave back ${endedNodes} ${endedNodes === 1 ? 'node' : 'nodes'}`,
-    );
-    return stopped;
+    const { runJobStop } = await import('../../lib/jobs/prologCommands.ts');
+    return runJobStop(flags, { json: this.jsonEnabled(), note: (line) => this.logToStderr(line) });
   }
 }

@@ -2,18 +2,12 @@
  * What the commands share that run in prologs and epilogs, where every second delays a job: their --timeout,
  * and a connection that never outlasts it.
  */
-import { Flags } from '@oclif/core';
 import type { Client } from 'pg';
 import type { SettingsFlags } from '../config/settings.ts';
 
 /** Without a terminal: longer than that, and people who wait for their job ask why. */
 const UNATTENDED_TIMEOUT_MS = 1_000;
 const TERMINAL_TIMEOUT_MS = 10_000;
-
-export const timeoutFlag = Flags.string({
-  description: 'give up after this time, everything included [default: 1s without a terminal, else 10s]',
-  helpValue: 'DURATION',
-});
 
 export interface PrologOptions extends SettingsFlags {
   /** The value of --timeout. */

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import type { Client } from 'pg';
 import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
-import type { Enabled } from '../promotions/enable.ts';
+import { type Enabled, enableMetrics } from '../promotions/enable.ts';
 import { formatUtc, nowUs, parseTimeUs } from '../time.ts';
 import { findJob } from './findJob.ts';
 import { expandHostList } from './hostList.ts';
@@ -36,7 +36,7 @@ export interface StartFlags {
 }
 
 /** The flags of `kw job start`, checked. @throws KwError BAD_JOB, BAD_NODES, BAD_TIME, ... */
-export async function readNewJob(flags: StartFlags, env: NodeJS.ProcessEnv = process.env): Promise<NewJob> {
+export function readNewJob(flags: StartFlags, env: NodeJS.ProcessEnv = process.env): NewJob {
   const ref = parseJobRef(flags.job, env);
   if (ref.jobId === undefined)
     throw new KwError(`${flags.job} is an element of an array: a new job needs its own number`, {
@@ -103,7 +103,6 @@ export async function startJob(client: Client, job: NewJob): Promise<StartedJob>
   const enabled: Enabled[] = [];
   const notEnabled: { pattern: string; message: string }[] = [];
   for (const pattern of job.enable) {
-    const { enableMetrics } = await import('../promotions/enable.ts');
     const ref = { source: job.source, jobId: job.jobId, nameId: undefined, text: String(job.jobId) };
     try {
       enabled.push(await enableMetrics(client, { pattern, target: { job: ref }, force: false }));
@@ -128,11 +127,14 @@ export interface StopRequest {
   readonly nodes: readonly string[] | undefined;
 }
 
-/** Resolves to the job and the number of nodes that it gave back: 0 when it had stopped already. */
-export async function stopJob(
-  client: Client,
-  { ref, stoppedUs, nodes }: StopRequest,
-): Promise<{ job: { source: string; jobId: number }; endedNodes: number }> {
+export interface StoppedJob {
+  readonly job: { source: string; jobId: number };
+  /** Nodes that it gave back; 0 when it had stopped already. */
+  readonly endedNodes: number;
+}
+
+/** @throws KwError NO_SUCH_JOB, AMBIGUOUS_JOB */
+export async function stopJob(client: Client, { ref, stoppedUs, nodes }: StopRequest): Promise<StoppedJob> {
   const { source, jobId } = await findJob(client, ref);
   const { rows } = await client.query<{ ended_nodes: number }>(readSql('queries/job_stop'), [
     jobId,

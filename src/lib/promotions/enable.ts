@@ -93,13 +93,18 @@ export interface DisableRequest {
   readonly target?: Target | undefined;
 }
 
+export interface Disabled {
+  /** How many patterns are gone, each counted on each device. */
+  readonly disabled: number;
+}
+
 /**
  * Disables what was enabled by device, or for one job, running or not; what others enabled stays.
- * Resolves to the number of devices and patterns that are gone; 0 is no failure.
+ * It is no failure if there was nothing.
  *
  * @throws KwError NOT_ENABLED when a pattern was given and is not among those that are enabled
  */
-export async function disableMetrics(client: Client, request: DisableRequest): Promise<number> {
+export async function disableMetrics(client: Client, request: DisableRequest): Promise<Disabled> {
   const { pattern, target } = request;
   const job = target && 'job' in target ? await findJob(client, target.job) : undefined;
   const devices = target && 'devices' in target ? target.devices : undefined;
@@ -112,7 +117,7 @@ export async function disableMetrics(client: Client, request: DisableRequest): P
   ]);
   const gone = rows[0]?.gone ?? 0;
   if (gone === 0 && pattern !== undefined) throw await notEnabled(client, pattern);
-  return gone;
+  return { disabled: gone };
 }
 
 async function notEnabled(client: Client, pattern: string): Promise<KwError> {

@@ -1,5 +1,9 @@
-/** What `kw enable` and `kw disable` are about: devices by name, or a job. */
-import type { Target } from './candidates.ts';
+/** Flags that several commands about jobs have, and their values. Plain options: reading them must not load oclif. */
+import { KwError } from '../errors.ts';
+import type { Target } from '../promotions/candidates.ts';
+import { parseDurationMs } from '../time.ts';
+import { expandHostList } from './hostList.ts';
+import { parseJobRef } from './jobRef.ts';
 
 /** As the database's functions have it. */
 const MAX_DURATION_MS = 10 * 365 * 86_400_000;
@@ -15,32 +19,34 @@ export const jobFlag = {
 };
 
 /** @throws KwError BAD_NODES, BAD_JOB, NO_CURRENT_JOB */
-export async function readTarget(flags: {
+export function readTarget(flags: {
   device?: string | undefined;
   job?: string | undefined;
-}): Promise<Target | undefined> {
+}): Target | undefined {
   if (flags.job !== undefined) {
-    const { parseJobRef } = await import('../jobs/jobRef.ts');
     return { job: parseJobRef(flags.job) };
   }
   if (flags.device === undefined) return undefined;
-  const { expandHostList } = await import('../jobs/hostList.ts');
   return { devices: expandHostList(flags.device) };
 }
 
+/** The value is read in prolog.ts. */
+export const timeoutFlag = {
+  description: 'give up after this time, everything included [default: 1s without a terminal, else 10s]',
+  helpValue: 'DURATION',
+};
+
 /** As readTarget, for a command whose flags demand one of the two. */
-export async function requireTarget(flags: Parameters<typeof readTarget>[0]): Promise<Target> {
-  const target = await readTarget(flags);
+export function requireTarget(flags: Parameters<typeof readTarget>[0]): Target {
+  const target = readTarget(flags);
   if (target === undefined) throw new Error('the command declares that it needs --device or --job');
   return target;
 }
 
 /** Milliseconds; undefined stays so. @throws KwError BAD_DURATION */
-export async function readDuration(text: string | undefined): Promise<number | undefined> {
+export function readDuration(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const { parseDurationMs } = await import('../time.ts');
   const ms = parseDurationMs(text);
   if (ms > 0 && ms <= MAX_DURATION_MS) return ms;
-  const { KwError } = await import('../errors.ts');
   throw new KwError('the duration must be more than nothing and at most 10 years', { code: 'BAD_DURATION' });
 }

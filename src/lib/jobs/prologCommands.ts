@@ -1,0 +1,119 @@
+/**
+ * What `kw enable`, `kw disable`, `kw job start` and `kw job stop` do, below their flags: called by their oclif
+ * commands, and by quick.ts without oclif.
+ */
+import { type Disabled, disableMetrics, type Enabled, enableMetrics } from '../promotions/enable.ts';
+import { nowUs, parseTimeUs } from '../time.ts';
+import { readDuration, readTarget, requireTarget } from './flags.ts';
+import { expandHostList, foldHostList } from './hostList.ts';
+import { parseJobRef } from './jobRef.ts';
+import { jobLabel } from './model.ts';
+import { type PrologOptions, withBoundedClient } from './prolog.ts';
+import {
+  readNewJob,
+  type StartedJob,
+  type StartFlags,
+  type StoppedJob,
+  startJob,
+  stopJob,
+} from './startJob.ts';
+
+/** The surroundings of a command. */
+export interface PrologIo {
+  /** Whether --json was given. */
+  readonly json: boolean;
+  /** A line for people, on stderr. */
+  note(line: string): void;
+}
+
+export type CommonFlags = Pick<PrologOptions, 'config' | 'database' | 'timeout'>;
+
+export interface EnableFlags extends CommonFlags {
+  readonly device?: string | undefined;
+  readonly job?: string | undefined;
+  readonly for?: string | undefined;
+  readonly force: boolean;
+}
+
+export async function runEnable(pattern: string, flags: EnableFlags, io: PrologIo): Promise<Enabled> {
+  const request = {
+    pattern,
+    target: requireTarget(flags),
+    forMs: readDuration(flags.for),
+    force: flags.force,
+  };
+  const enabled = await withBoundedClient(
+    { ...flags, consequence: 'it is not known whether anything was enabled', json: io.json },
+    (client) => enableMetrics(client, request),
+  );
+  await noteEnabled([enabled], io);
+  return enabled;
+}
+
+async function noteEnabled(enabled: readonly Enabled[], io: PrologIo): Promise<void> {
+  const { describeEnabled } = await import('../promotions/describe.ts');
+  for (const line of enabled.flatMap((one) => describeEnabled(one))) io.note(line);
+}
+
+export interface DisableFlags extends CommonFlags {
+  readonly device?: string | undefined;
+  readonly job?: string | undefined;
+}
+
+export async function runDisable(
+  pattern: string | undefined,
+  flags: DisableFlags,
+  io: PrologIo,
+): Promise<Disabled> {
+  const request = { pattern, target: readTarget(flags) };
+  const result = await withBoundedClient(
+    { ...flags, consequence: 'it is not known whether anything was disabled', json: io.json },
+    (client) => disableMetrics(client, request),
+  );
+  const { disabled } = result;
+  io.note(
+    disabled === 0 ? 'nothing was enabled there' : `disabled ${disabled} (each pattern on each device)`,
+  );
+  return result;
+}
+
+export async function runJobStart(flags: StartFlags & CommonFlags, io: PrologIo): Promise<StartedJob> {
+  const job = readNewJob(flags);
+  const started = await withBoundedClient(
+    { ...flags, consequence: 'it is not known whether the job was started', json: io.json },
+    (client) => startJob(client, job),
+  );
+  const already = started.newNodes === 0 ? ' already' : '';
+  io.note(`job ${jobLabel(job)} runs on ${foldHostList(job.nodes)}${already}`);
+  await noteEnabled(started.enabled, io);
+  for (const { pattern, message } of started.notEnabled)
+    io.note(`kw: ${JSON.stringify(pattern)} is not enabled: ${message}`);
+  if (started.notEnabled.length > 0) process.exitCode = 1;
+  return started;
+}
+
+export interface StopFlags extends CommonFlags {
+  readonly job: string;
+  readonly at?: string | undefined;
+  readonly nodes?: string | undefined;
+}
+
+export async function runJobStop(flags: StopFlags, io: PrologIo): Promise<StoppedJob> {
+  const request = {
+    ref: parseJobRef(flags.job),
+    stoppedUs: flags.at === undefined ? undefined : parseTimeUs(flags.at, { nowUs: nowUs() }),
+    nodes: flags.nodes === undefined ? undefined : expandHostList(flags.nodes),
+  };
+  const stopped = await withBoundedClient(
+    { ...flags, consequence: 'it is not known whether the job was stopped', json: io.json },
+    (client) => stopJob(client, request),
+  );
+  const { endedNodes } = stopped;
+  const label = jobLabel(stopped.job);
+  io.note(
+    endedNodes === 0
+      ? `job ${label} had no such nodes any more`
+      : `job ${label} gave back ${endedNodes} ${endedNodes === 1 ? 'node' : 'nodes'}`,
+  );
+  return stopped;
+}
