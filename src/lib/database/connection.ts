@@ -85,7 +85,7 @@ export async function openClient(target: DatabaseTarget, options: ClientOptions 
     } catch (error) {
       void client.end().catch(() => {});
       // libpq tries the other way only when the server spoke, not when there is no server.
-      failure ??= error;
+      if (failure === undefined || !lacksTls(error)) failure = error;
       if (!wantsOtherTls(error)) break;
     }
   }
@@ -93,8 +93,11 @@ export async function openClient(target: DatabaseTarget, options: ClientOptions 
 }
 
 function wantsOtherTls(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return /does not support SSL/.test(error.message) || ('code' in error && error.code === '28000');
+  return lacksTls(error) || (error instanceof Error && 'code' in error && error.code === '28000');
+}
+
+function lacksTls(error: unknown): boolean {
+  return error instanceof Error && /does not support SSL/.test(error.message);
 }
 
 /** Resolves, opens, runs, and ends the connection whatever happens; errors of statements become KwErrors. */
