@@ -1,0 +1,82 @@
+/** `kw collect` as a process of its own, built for production. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { StatusReport } from '../../src/lib/collector/statusReport.ts';
+import { packageRoot } from '../../src/lib/packageRoot.ts';
+import { freePort } from '../../test/support/freePort.ts';
+import { temporaryFolder } from '../../test/support/temporaryFolder.ts';
+
+export interface RunningKw {
+  readonly pid: number;
+  counters(): Promise<{ read: number; stored: number }>;
+  peakMb(): number;
+  stop(): Promise<void>;
+}
+
+export async function startKw(options: { metrics: string; database: string }): Promise<RunningKw> {
+  execFileSync(process.execPath, [join(packageRoot(), 'scripts', 'build.js')], { stdio: 'inherit' });
+  const { folder, remove } = temporaryFolder();
+  const port = await freePort();
+  mkdirSync(join(folder, 'metrics.d'));
+  writeFileSync(join(folder, 'metrics.d', 'bench.yaml'), options.metrics);
+  writeFileSync(join(folder, 'kw.yaml'), `metrics_dir: metrics.d\nlisten: 127.0.0.1:${port}\n`);
+  // KW_BENCH_NODE: options of Node, such as --cpu-prof.
+  const nodeOptions = process.env.KW_BENCH_NODE?.split(' ') ?? [];
+  const child = spawn(process.execPath, [...nodeOptions, join(packageRoot(), 'bin', 'run.js'), 'collect'], {
+    cwd: process.cwd(),
+    stdio: ['ignore', 'inherit', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      NODE_ENV: 'production',
+      KW_CONFIG: join(folder, 'kw.yaml'),
+      KW_DATA_DIR: join(folder, 'data'),
+      KW_DATABASE_URL: options.database,
+    },
+  });
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  let log = '';
+  child.stderr?.on('data', (text) => {
+    log += text;
+  });
+  const counters = async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/status`);
+    const { collectors } = (await response.json()) as StatusReport;
+    return collectors[0]?.counters as { read: number; stored: number };
+  };
+  await untilUp(child, counters, () => log);
+  let peakMb = 0;
+  return {
+    pid: child.pid as number,
+    counters,
+    peakMb: () => peakMb,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const status = readFileSync(`/proc/${child.pid}/status`, 'latin1');
+      peakMb = Math.round(Number(/VmHWM:\s*(\d+)/.exec(status)?.[1]) / 1024);
+      const exited = once(child, 'exit');
+      child.kill('SIGINT');
+      const timer = setTimeout(kill, 40_000);
+      await exited;
+      clearTimeout(timer);
+      process.off('exit', kill);
+      remove();
+      if (child.exitCode !== 0 || /"level":[456]0/.test(log)) console.log(log);
+    },
+  };
+}
+
+async function untilUp(child: ChildProcess, ask: () => Promise<unknown>, log: () => string): Promise<void> {
+  for (let attempt = 0; attempt < 150; attempt++) {
+    if (child.exitCode !== null) throw new Error(`kw collect ended:\n${log()}`);
+    try {
+      if (await ask()) return;
+    } catch {}
+    await sleep(200);
+  }
+  throw new Error(`kw collect does not come up:\n${log()}`);
+}
