@@ -205,9 +205,10 @@ export class PageFetcher {
 
   async #connected(): Promise<Client> {
     if (this.#client === undefined) {
-      const { Client } = await import('undici');
+      // A CommonJS package: bundled, it has its default export only.
+      const { default: undici } = await import('undici');
       const { origin, ca, insecure } = this.#url;
-      this.#client = new Client(origin, {
+      this.#client = new undici.Client(origin, {
         pipelining: 1,
         keepAliveTimeout: KEEP_ALIVE_MS,
         keepAliveMaxTimeout: KEEP_ALIVE_MS,
