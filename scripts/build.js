@@ -104,6 +104,21 @@ async function withLock(work) {
   }
 }
 
+/**
+ * `await import('undici')` loads from node_modules: bundled, a package in CommonJS would have a default export
+ * only, and what few commands load late need not start quickly.
+ */
+const packagesOnDemandStayOutside = {
+  name: 'packages on demand stay outside',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ kind, path, importer }) =>
+      kind === 'dynamic-import' && importer.startsWith(join(root, 'src'))
+        ? { path, external: true }
+        : undefined,
+    );
+  },
+};
+
 async function bundle() {
   const { build } = await import('esbuild');
   const commands = filesBelow(join(root, 'src', 'commands')).filter((file) => file.endsWith('.ts'));
@@ -119,6 +134,7 @@ async function bundle() {
     platform: 'node',
     target: 'node20',
     external: EXTERNAL,
+    plugins: [packagesOnDemandStayOutside],
     banner: { js: BANNER },
     legalComments: 'none',
     minifySyntax: true,

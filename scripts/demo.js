@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { writeConfig } from './demo/config.js';
 import { endProcess, freeTcpPort, freeUdpPort, readLog, startProcess, untilReady } from './demo/processes.js';
-import { configFile, demoFolder, logFolder, readState, writeState } from './demo/state.js';
+import { configFile, demoFolder, readState, writeState } from './demo/state.js';
 import { prepare, root } from './prepare.js';
 
 const KW = join(root, 'bin', 'run.js');
@@ -58,7 +58,9 @@ async function stop() {
   await endAll();
   await kw('db', 'stop');
   say('The demo is stopped: collector, simulated PDU and embedded database.');
-  say(`What it stored is still in ${demoFolder}; remove that folder to forget it.`);
+  say(
+    `What it stored is kept: ${readState().database ?? 'nothing'}; configuration and logs in ${demoFolder}.`,
+  );
 }
 
 async function hasExporter() {
@@ -66,7 +68,7 @@ async function hasExporter() {
     const response = await fetch(`http://127.0.0.1:${EXPORTER_PORT}/metrics`, {
       signal: AbortSignal.timeout(1000),
     });
-    return response.ok && (await response.text()).includes('node_load5');
+    return response.ok && (await response.text()).includes('node_procs_running');
   } catch {
     return false;
   }
@@ -111,7 +113,9 @@ async function demo() {
 
   say(bold('1. A database'));
   writeConfig({ host, agentPort: 1, agent: {}, listenPort: await freeTcpPort() });
-  say(`   ${(await kw('db', 'start')).stderr.trim().split('\n')[0]}`);
+  const database = JSON.parse((await kw('db', 'start', '--json')).stdout);
+  state.database = database.label;
+  say(`   ${database.adopted ? 'running already' : 'started'}: ${database.label} (process ${database.pid})`);
 
   say(bold('2. Devices'));
   const { agentPort, agent } = await startAgent(state, host);
@@ -140,16 +144,12 @@ async function demo() {
     throw new Error(`the collector has ended:\n${readLog('collector').slice(-2000)}`);
   }
 
-  say(bold(`5. Its metrics: kw query --job ${job}`));
-  const { status } = spawnSync(
-    process.execPath,
-    [KW, 'query', '--job', job, '--format', 'table', '--limit', '20'],
-    {
-      cwd: demoFolder,
-      env: demoEnv(),
-      stdio: ['ignore', 'inherit', 'inherit'],
-    },
-  );
+  say(bold(`5. Its metrics: kw query --job ${job} --wide`));
+  const { status } = spawnSync(process.execPath, [KW, 'query', '--job', job, '--wide', '--limit', '10'], {
+    cwd: demoFolder,
+    env: demoEnv(),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (status !== 0) throw new Error('kw query failed; npm run demo -- --stop ends what still runs');
   farewell(job, state);
 }
@@ -169,7 +169,7 @@ ${bold('How to go on')}
    ${run} job stop --job ${job}
 
 ${bold('What still runs')}: the collector (process ${state.processes.collector.pid}), the simulated PDU (${state.processes.agent.pid}) and the embedded database.
-   logs and data: ${demoFolder} (logs in ${logFolder})
+   configuration and logs: ${demoFolder}
    npm run demo -- --stop    ends all of it`);
 }
 

@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import {
   chownSync,
   existsSync,
@@ -9,6 +12,8 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packageRoot } from '../../../src/lib/packageRoot.ts';
@@ -22,7 +27,8 @@ const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'),
 };
 
 const { folder, remove } = temporaryFolder();
-const kwFile = join(folder, 'node_modules/@kwollect/kw/bin/run.js');
+const installed = join(folder, 'node_modules/@kwollect/kw');
+const kwFile = join(installed, 'bin/run.js');
 const home = join(folder, 'home');
 let files: string[];
 
@@ -39,11 +45,11 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'package.json'), '{"private": true}\n');
   // As npm 11 does without being asked: no install scripts.
   const options = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  const installed = await run(['npm', 'install', ...options, join(folder, filename)], {
+  const ran = await run(['npm', 'install', ...options, join(folder, filename)], {
     cwd: folder,
     env: npmEnv,
   });
-  expect(installed).toMatchObject({ code: 0 });
+  expect(ran).toMatchObject({ code: 0 });
   mkdirSync(home);
   if (isRoot) chownSync(home, ORDINARY_ID, ORDINARY_ID);
 }, INSTALL_TIMEOUT_MS);
@@ -52,6 +58,14 @@ afterAll(remove);
 
 function kw(...args: string[]): Promise<Ran> {
   return runAsOrdinaryUser(process.execPath, [kwFile, ...args], { cwd: home, env: { HOME: home } });
+}
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
 }
 
 describe('the package that npm pack makes', () => {
@@ -74,9 +88,9 @@ describe('the package that npm pack makes', () => {
   });
 
   test('explains itself, every topic and every command', async () => {
-    const manifest = JSON.parse(
-      readFileSync(join(folder, 'node_modules/@kwollect/kw/oclif.manifest.json'), 'utf8'),
-    ) as { commands: Record<string, { summary?: string }> };
+    const manifest = JSON.parse(readFileSync(join(installed, 'oclif.manifest.json'), 'utf8')) as {
+      commands: Record<string, { summary?: string }>;
+    };
     const ids = Object.keys(manifest.commands).map((id) => id.replaceAll(':', ' '));
     const topics = ids.filter((id) => id.includes(' ')).map((id) => id.split(' ').slice(0, 1).join(' '));
     expect(ids).toContain('db start');
@@ -90,6 +104,43 @@ describe('the package that npm pack makes', () => {
       expect(summary, `the summary of ${id}`).toMatch(/^[a-z].*[^.]$/s);
     }
   }, 120_000);
+
+  test('reads SNMP and Prometheus', async () => {
+    const page = createServer((_request, response) => response.end('answer 42\n'));
+    await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+    const agentPort = await freeUdpPort();
+    const agent = spawn(process.execPath, [
+      join(installed, 'dist/demo/agent.js'),
+      String(agentPort),
+      'outlet 1',
+    ]);
+    try {
+      await once(agent.stdout, 'data');
+      mkdirSync(join(folder, 'metrics.d'));
+      writeFileSync(join(folder, 'kw.yaml'), 'metrics_dir: metrics.d\nlisten: off\n');
+      const { port } = page.address() as AddressInfo;
+      writeFileSync(
+        join(folder, 'metrics.d/all.yaml'),
+        `- {name: page, device_id: web, url: 'prometheus://127.0.0.1:${port}/'}
+- {name: pdu_name, device_id: pdu, url: 'snmp://public@127.0.0.1:${agentPort}/1.3.6.1.2.1.1.5.0'}
+`,
+      );
+      const ran = await kw('collect', '--once', '--dry-run', '--json', '--config', join(folder, 'kw.yaml'));
+      const lines = ran.stdout.split('\n').filter(Boolean);
+      const samples = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      expect(
+        samples.map(({ device_id, metric_id, value, labels }) => ({ device_id, metric_id, value, labels })),
+      ).toEqual(
+        expect.arrayContaining([
+          { device_id: 'web', metric_id: 'prom_answer', value: 42, labels: {} },
+          { device_id: 'pdu', metric_id: 'pdu_name', value: 'NaN', labels: { value_str: 'demo-pdu' } },
+        ]),
+      );
+    } finally {
+      agent.kill();
+      page.close();
+    }
+  });
 
   test('an ordinary user starts a database, asks for its state, and stops it', async () => {
     expect(await kw('db', 'stop')).toMatchObject({ stderr: 'no embedded database was running\n', code: 0 });
