@@ -8,7 +8,7 @@ import { readChunks } from './chunks.ts';
 import type { DatabaseTarget } from './connection.ts';
 import { findDrift } from './drift.ts';
 import { checkServer, type Flavour, type SqlClient, timescaleState } from './flavour.ts';
-import { checkSchema } from './migrate.ts';
+import { checkSchema, migrate } from './migrate.ts';
 
 export interface Finding {
   /** What was looked at, one or two words. */
@@ -26,10 +26,12 @@ export async function examine(client: SqlClient, target: DatabaseTarget): Promis
   const server = await refusal(() => checkServer(client));
   if (server) return [asFinding('server', server)];
   findings.push(...(await examineServer(client, target)));
-  const schema = await refusal(() => checkSchema(client));
+  // The dry run also compares the migrations that were applied with those of this kw.
+  const schema =
+    (await refusal(() => checkSchema(client))) ?? (await refusal(() => migrate(client, { dryRun: true })));
   if (schema) {
     findings.push(asFinding('schema', schema));
-    if (schema.code !== 'SCHEMA_OLD') return findings;
+    if (schema.code !== 'SCHEMA_OLD' && schema.code !== 'SCHEMA_CHANGED') return findings;
   }
   const flavour = await readFlavour(client);
   if (!schema) findings.push({ check: 'schema', level: 'ok', message: 'as this kw needs it' });
