@@ -12,21 +12,11 @@ import { formatOid, parseOid } from '../../../../src/lib/devices/snmp/oid.ts';
 import type { UsmUser } from '../../../../src/lib/devices/snmp/url.ts';
 import { UsmEngine } from '../../../../src/lib/devices/snmp/usm.ts';
 import { readValue, valueText } from '../../../../src/lib/devices/snmp/value.ts';
+import { random } from '../../../support/random.ts';
 import { usmMessage } from '../../../support/usmAgent.ts';
 
 const RUNS = 100_000;
 const CAPACITY = 30;
-
-/** Seeded random numbers below 2^32 (mulberry32): the same datagrams in every run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  };
-}
 
 function randomDatagram(next: () => number): Buffer {
   const datagram = Buffer.alloc(next() % 300);
