@@ -1,5 +1,7 @@
 /** The Prometheus driver against real exporters, and against servers that behave badly. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { PollResult, Session } from '../../../src/lib/devices/driver.ts';
@@ -15,6 +17,7 @@ import {
   type NodeExporter,
   startNodeExporter,
 } from '../../support/nodeExporter.ts';
+import { runKw } from '../../support/runKw.ts';
 import { hasProgram, skipUnless } from '../../support/skip.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
 
@@ -372,6 +375,39 @@ describe('an exporter of any kind', () => {
       expect(samples.length).toBe(names === '' ? 50_000 : 2);
       expect(longestMs).toBeLessThan(250);
     }
+  });
+
+  it('that speaks no HTTP, or breaks its rules, is told as protocol', async () => {
+    const answers = [
+      'SSH-2.0-OpenSSH_9.2\r\n',
+      'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+      `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`,
+      'HTTP/1.1 999999 \0\r\n\r\n',
+      '',
+    ];
+    let answer = '';
+    const server = createServer((socket) =>
+      socket.on('error', () => {}).once('data', () => socket.end(answer)),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      for (answer of answers) {
+        const result = await open(`prometheus://127.0.0.1:${port}/`).read();
+        expect(result).toMatchObject({ up: false, samples: [], problems: [{ kind: 'protocol' }] });
+      }
+    } finally {
+      server.close();
+    }
+  });
+
+  it('can be probed', async () => {
+    exporter = await startFakeExporter((_, response) => response.writeHead(200, text).end('a{b="c"} 1.5\n'));
+    const { stdout, code } = await runKw(['device', 'probe', `prometheus://127.0.0.1:${exporter.port}/`]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('prom_a');
   });
 
   it('ends a read that is under way when the session is closed', async () => {
