@@ -315,10 +315,8 @@ function failureOf(error: unknown): FetchFailure {
     return { kind: 'protocol', message: 'closed the connection before its answer was complete' };
   if (code === 'EPROTO' || code.startsWith('ERR_SSL'))
     return { kind: 'protocol', message: 'does not speak TLS as kw does: is it prometheus:// without https?' };
-  // Errors of the network and of the protocol all have codes; what has none is a defect of kw.
-  if (code === '') throw error;
-  return {
-    kind: 'protocol',
-    message: `answered something that is no HTTP: ${quote((error as Error).message)}`,
-  };
+  // No exporter causes these: a defect of kw, which should be seen as one.
+  if (code === '' && (error instanceof TypeError || error instanceof ReferenceError)) throw error;
+  const text = error instanceof Error ? error.message : String(error);
+  return { kind: 'protocol', message: `answered something that is no HTTP: ${quote(text)}` };
 }
