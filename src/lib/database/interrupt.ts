@@ -2,6 +2,7 @@
  * Ctrl-C and SIGTERM while a statement runs: the server would go on working for nobody, so it is told to stop.
  * A second signal ends the process at once.
  */
+import type { Duplex } from 'node:stream';
 import type { Client } from 'pg';
 import { cancelQuery } from './copyOut.ts';
 
@@ -16,6 +17,8 @@ export function cancelOnSignal(client: Client, cleanUp: () => void = () => undef
     const handler = () => {
       remove();
       cleanUp();
+      // Nobody shall hear of the error that the statement ends with: we are on our way out.
+      (client as Client & { connection: { stream: Duplex } }).connection.stream.removeAllListeners('data');
       void cancelQuery(client)
         .catch(() => undefined)
         .finally(() => process.exit(EXIT_CODES[signal]));

@@ -1,0 +1,225 @@
+/** What kw says about answers that are or may be incomplete, and `kw metrics`. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { runKw } from '../../support/kw.ts';
+
+const COLLECTOR = '00000000-0000-4000-8000-000000000001';
+
+describe('completeness', () => {
+  let db: TestDatabase;
+  let env: Record<string, string>;
+  let day: string;
+
+  beforeAll(async () => {
+    db = await testDatabase();
+    env = { KW_DATABASE_URL: db.url };
+    day = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
+    await db.client.query('SELECT kw.ensure_storage($1::timestamptz, $1::timestamptz)', [`${day} 12:00Z`]);
+    await db.client.query(
+      "INSERT INTO kw.metrics SELECT $1::timestamptz + s * interval '1 s', 'node-1', 'power_watt', 100, '{}' FROM generate_series(0, 60) s",
+      [`${day} 10:00Z`],
+    );
+    await db.client.query(
+      "INSERT INTO kw.jobs (source, job_id, name_id, owner, state, started, stopped) VALUES ('kw', 5, '5', 'a', 'x', $1, $2)",
+      [`${day} 10:00Z`, `${day} 10:01Z`],
+    );
+    await db.client.query(
+      "INSERT INTO kw.job_nodes SELECT 'kw', 5, node, $1, $2 FROM unnest(ARRAY['node-1', 'node-2', 'node-3']) node",
+      [`${day} 10:00Z`, `${day} 10:01Z`],
+    );
+  });
+  afterAll(() => db?.drop());
+
+  beforeEach(async () => {
+    await db.client.query('TRUNCATE kw.collectors, kw.metric_catalogue, kw.device_status');
+  });
+
+  async function collector(writtenUpTo: string | null, seenAt = 'now()') {
+    await db.client.query(
+      `INSERT INTO kw.collectors (collector_id, name, host, version, started_at, seen_at, written_up_to)
+       VALUES ($1, 'c1', 'h', '1', now(), ${seenAt}, $2)`,
+      [COLLECTOR, writtenUpTo],
+    );
+  }
+
+  async function configured(
+    device: string,
+    metric: string,
+    { optional = false, unit = 'W', alias = '' } = {},
+  ) {
+    await db.client.query(
+      `INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, alias, period_ms, optional, protocol, unit)
+       VALUES ($1, $2, $3, $4, 1000, $5, 'snmp', $6)`,
+      [COLLECTOR, device, metric, alias, optional, unit],
+    );
+  }
+
+  async function warnings(...args: string[]): Promise<string[]> {
+    const { code, stderr } = await runKw(['query', '--format', 'csv', ...args], { env });
+    expect(code).toBe(0);
+    return stderr
+      .trimEnd()
+      .split('\n')
+      .filter((line) => line !== '');
+  }
+
+  it('warns when collectors have not written up to the end', async () => {
+    await collector(`${day} 10:00:59.5Z`);
+    await configured('node-1', 'power_watt');
+    const lag = `warning: the collector c1 has written up to ${day}T10:00:59.500000+00:00: later values may be missing (--wait 30s waits for them)`;
+    const bounds = ['--device', 'node-1', '--from', `${day}T10:00Z`];
+    expect(await warnings(...bounds, '--to', `${day}T10:01Z`)).toEqual([lag]);
+    expect(await warnings(...bounds, '--to', `${day}T10:00:59.5Z`)).toEqual([]);
+    expect(await warnings(...bounds)).toEqual([lag]);
+    // Collectors of other devices do not matter.
+    await db.client.query("UPDATE kw.metric_catalogue SET device_id = 'elsewhere'");
+    expect(await warnings(...bounds, '--to', `${day}T10:01Z`)).toEqual([]);
+  });
+
+  it('says nothing of the usual second that is on its way', async () => {
+    await collector(new Date(Date.now() - 1000).toISOString());
+    await configured('node-1', 'power_watt');
+    expect(await warnings('--device', 'node-1', '--from', `${day}T10:00Z`)).toEqual([]);
+  });
+
+  it('waits until it is written, at most as long as it is told', async () => {
+    await collector(`${day} 10:00:30Z`);
+    await configured('node-1', 'power_watt');
+    const args = ['--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:01Z`, '--wait'];
+    const begun = performance.now();
+    expect(await warnings(...args, '1s')).toHaveLength(1);
+    expect(performance.now() - begun).toBeGreaterThan(1000);
+    const waiting = warnings(...args, '30s');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await db.client.query('UPDATE kw.collectors SET written_up_to = $1', [`${day} 10:01Z`]);
+    expect(await waiting).toEqual([]);
+  });
+
+  it('names nodes of a job without rows, with the reason', async () => {
+    await collector(`${day} 11:00Z`);
+    for (const node of ['node-1', 'node-2']) await configured(node, 'power_watt');
+    await db.client.query(
+      `INSERT INTO kw.device_status (collector_id, device_id, protocol, up, last_up_at, last_error)
+       VALUES ($1, 'node-2', 'snmp', false, $2, 'no answer within 1 s')`,
+      [COLLECTOR, `${day} 09:00Z`],
+    );
+    expect(await warnings('--job', '5')).toEqual([
+      `warning: no values of node-2: down since ${day}T09:00:00.000000+00:00 (no answer within 1 s)`,
+      'warning: no values of node-3: no device or alias of this name is configured',
+    ]);
+    await db.client.query("UPDATE kw.collectors SET seen_at = '2026-01-01', stopped_at = '2026-01-01'");
+    expect(await warnings('--job', '5')).toEqual([
+      'warning: no values of node-2: its collector c1 is not running since 2026-01-01T00:00:00.000000+00:00',
+      'warning: no values of node-3: no device or alias of this name is configured',
+    ]);
+  });
+
+  it('names metrics without rows, and how to enable them', async () => {
+    await collector(`${day} 11:00Z`);
+    await configured('node-1', 'power_watt');
+    await configured('node-1', 'temperature');
+    await configured('node-1', 'fast_watt', { optional: true });
+    const bounds = ['--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:01Z`];
+    expect(await warnings(...bounds)).toEqual([
+      'warning: no temperature of node-1: configured, but without values in this time',
+      'warning: no fast_watt of node-1: it is optional and not enabled; kw enable fast_watt --device node-1',
+    ]);
+    expect(await warnings(...bounds, '--metric', 'fast_watt,power_watt')).toEqual([
+      'warning: no fast_watt of node-1: it is optional and not enabled; kw enable fast_watt --device node-1',
+    ]);
+    // A second says nothing about a metric that is read once a second.
+    expect(
+      await warnings('--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:00:01Z`),
+    ).toEqual([]);
+  });
+
+  it('says why there is nothing, with near names, and exits 0', async () => {
+    await collector(`${day} 11:00Z`);
+    await configured('node-1', 'power_watt');
+    const bounds = ['--from', `${day}T10:00Z`, '--to', `${day}T10:01Z`];
+    expect(await warnings('--device', 'nod-1', ...bounds)).toEqual([
+      'warning: no values of nod-1: no device or alias of this name is configured',
+      `no rows from ${day}T10:00:00.000000+00:00 to ${day}T10:01:00.000000+00:00`,
+      'no device "nod-1" is configured: did you mean node-1?',
+    ]);
+    expect((await warnings('--device', 'node-1', '--metric', 'powerwatt', ...bounds)).at(-1)).toBe(
+      'no metric "powerwatt" is configured: did you mean power_watt?',
+    );
+    expect(
+      (await warnings('--device', 'node-1', '--from', `${day}T12:00Z`, '--to', `${day}T13:00Z`)).at(-1),
+    ).toBe(
+      `the last value of node-1 before that end is of ${day}T10:01:00.000000+00:00: see kw metrics --device node-1`,
+    );
+  });
+
+  it('says when an origin of an alias is missing', async () => {
+    await collector(`${day} 11:00Z`);
+    await configured('pdu-1', 'watt', { alias: 'node-9' });
+    await configured('pdu-2', 'watt', { alias: 'node-9' });
+    await db.client.query(
+      `INSERT INTO kw.metrics SELECT $1::timestamptz + s * interval '1 s', 'pdu-1', 'watt', 100, '{"_device_alias": "node-9"}' FROM generate_series(0, 9) s`,
+      [`${day} 10:00Z`],
+    );
+    expect(await warnings('--device', 'node-9', '--from', `${day}T10:00Z`, '--to', `${day}T10:01Z`)).toEqual([
+      'warning: node-9 watt: pdu-2 is missing in 8 of 8 values, which are the sum of the others (see _device_orig)',
+    ]);
+  });
+
+  it('lists metrics with period, unit, last value and its age', async () => {
+    await collector(`${day} 11:00Z`);
+    await configured('node-1', 'power_watt');
+    await configured('node-1', 'fast_watt', { optional: true });
+    await configured('node-2', 'power_watt');
+    await db.client.query(
+      "INSERT INTO kw.metrics VALUES ($1, 'node-1', 'mine', 'NaN', '{\"value_str\": \"hello\"}')",
+      [`${day} 10:00:50Z`],
+    );
+    expect((await runKw(['metrics', '--job', '5', '--metric', '*_watt'], { env })).stdout).toBe(
+      [
+        'device  metric      last value  unit  age  period  read',
+        'node-1  fast_watt               W             1 s  optional',
+        'node-1  power_watt         100  W     0 s     1 s  always',
+        'node-2  power_watt              W             1 s  always',
+        '',
+      ].join('\n'),
+    );
+    const json = await runKw(['metrics', '--job', '5', '--device', 'node-1', '--metric', 'mine', '--json'], {
+      env,
+    });
+    expect(JSON.parse(json.stdout)).toEqual([
+      {
+        device: 'node-1',
+        metric: 'mine',
+        state: 'pushed',
+        last_timestamp: `${day}T10:00:50.000000+00:00`,
+        last_text: 'hello',
+      },
+    ]);
+    const available = await runKw(['metrics', '--available', '--json'], { env });
+    expect(JSON.parse(available.stdout)).toEqual([
+      {
+        device: 'node-1',
+        metric: 'fast_watt',
+        state: 'optional',
+        period_ms: 1000,
+        protocol: 'snmp',
+        unit: 'W',
+      },
+    ]);
+    await db.client.query(
+      "INSERT INTO kw.promoted_metrics (device_id, metric_id, expires_at) VALUES ('node-1', 'fast.*', now() + interval '1 hour')",
+    );
+    expect(JSON.parse((await runKw(['metrics', '--enabled', '--json'], { env })).stdout)).toMatchObject([
+      { metric: 'fast_watt', state: 'enabled' },
+    ]);
+    expect((await runKw(['metrics'], { env })).stdout).toBe(
+      [
+        'metric      unit  period  read     devices',
+        'fast_watt   W        1 s  enabled  node-1',
+        'power_watt  W        1 s  always   node-1, node-2',
+        '',
+      ].join('\n'),
+    );
+    await db.client.query('TRUNCATE kw.promoted_metrics');
+  });
+});
