@@ -10,7 +10,7 @@
  *   - a pattern that has used up WORK_BUDGET_MS matches no further names (`exhausted`). Only names made for the
  *     purpose (255 random letters) can bring that about; thousands of real names take a few ms.
  */
-import { RE2JS, RE2JSSyntaxException, RE2Set } from 're2js';
+import { RE2JSSyntaxException, RE2Set } from 're2js';
 import { KwError } from './errors.ts';
 import { type Pattern, prefixPattern } from './prefixPattern.ts';
 
@@ -95,14 +95,19 @@ const automata = new Map<string, RE2Set>();
 function automaton(text: string): RE2Set {
   let set = automata.get(text);
   if (set === undefined) {
-    set = new RE2Set(RE2Set.ANCHOR_START, 0, AUTOMATON_BYTES);
-    set.add(text);
-    set.compile();
+    set = compileAutomaton(text);
     if (automata.size >= AUTOMATA_KEPT) automata.delete(automata.keys().next().value ?? '');
   } else {
     automata.delete(text);
   }
   automata.set(text, set);
+  return set;
+}
+
+function compileAutomaton(text: string): RE2Set {
+  const set = new RE2Set(RE2Set.ANCHOR_START, 0, AUTOMATON_BYTES);
+  set.add(text);
+  set.compile();
   return set;
 }
 
@@ -123,16 +128,18 @@ function checkSyntax(text: string): void {
       `write {0${openRepetition[0].slice(1)}`,
     );
   const size = programSize(text);
-  if (size > MAX_PROGRAM_SIZE)
+  if (size > MAX_PROGRAM_SIZE) {
+    automata.delete(text);
     throw badPattern(
       `the pattern ${quote(text)} is too complex: ${size} steps, and at most ${MAX_PROGRAM_SIZE} are allowed`,
       'use smaller repetition counts, or several shorter patterns',
     );
+  }
 }
 
 function programSize(text: string): number {
   try {
-    return RE2JS.compile(text).programSize();
+    return automaton(text).prog.numInst();
   } catch (error) {
     // The library throws other exceptions of its own for a few shapes; none of them is worth a defect report.
     const description = error instanceof RE2JSSyntaxException ? error.getDescription() : 'cannot be compiled';

@@ -52,7 +52,7 @@ export interface ValueCount {
 }
 
 /** How many values a job has so far, by metric: reads them all, which takes a second for every few millions. */
-export async function countValues(client: Client, job: Job): Promise<ValueCount[]> {
+async function countValues(client: Client, job: Job): Promise<ValueCount[]> {
   const { rows } = await client.query<{
     metric_id: string;
     devices: number;

@@ -92,7 +92,7 @@ export function nothingMatches(pattern: Pattern, { devices, metrics }: Candidate
   if (optional.length === 0)
     return new KwError(message, {
       code: 'NO_SUCH_METRIC',
-      hint: `${where} has no optional metrics; enable it all the same with --force`,
+      hint: 'there are no optional metrics; enable it all the same with --force',
     });
   const near = nearNames(pattern.text, optional);
   const more = optional.length > NAMES_SHOWN ? `, and ${optional.length - NAMES_SHOWN} more` : '';

@@ -1,7 +1,7 @@
 /** What a prolog waits for at most: servers that hang, never accept, are not there. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +83,19 @@ describe('a prolog does not wait', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^kw: /);
     expect(elapsedMs).toBeLessThan(TIMEOUT_MS + SLACK_MS);
+  });
+
+  it('for a name server that does not answer', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kw-getent-'));
+    cleanups.push(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'getent'), '#!/bin/sh\nexec sleep 8\n', { mode: 0o755 });
+    const startedMs = performance.now();
+    const { code, stderr } = await runKw(['enable', 'x', '--job', '1', '--timeout', `${TIMEOUT_MS}ms`], {
+      env: { KW_DATABASE_URL: 'postgres://u:p@db.example/d', PATH: `${folder}:${process.env.PATH}` },
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^kw: /);
+    expect(performance.now() - startedMs).toBeLessThan(TIMEOUT_MS + SLACK_MS);
   });
 
   it('for a lock in the database, and the database gives up too', async () => {
