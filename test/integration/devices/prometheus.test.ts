@@ -373,7 +373,8 @@ describe('an exporter of any kind', () => {
       const { samples } = await poll.read();
       clearInterval(watch);
       expect(samples.length).toBe(names === '' ? 50_000 : 2);
-      expect(longestMs).toBeLessThan(250);
+      // A few milliseconds, but on a busy machine the whole process waits for its turn.
+      expect(longestMs).toBeLessThan(500);
     }
   });
 

@@ -9,8 +9,10 @@ import { PageReader } from './page.ts';
 import { Selection } from './selection.ts';
 import { type PrometheusUrl, parsePrometheusUrl } from './url.ts';
 
-/** Lines between two chances for other devices: at most a few milliseconds. */
-const LINES_PER_STEP = 4_000;
+/** A page that takes longer is read in slices, between which other devices have their turn. */
+const SLICE_MS = 5;
+/** Lines between two looks at the clock. */
+const LINES_PER_STEP = 250;
 
 class PrometheusSession implements Session<PrometheusUrl> {
   readonly #url: PrometheusUrl;
@@ -45,12 +47,12 @@ class PrometheusSession implements Session<PrometheusUrl> {
       };
     }
     reader.begin(page.bytes, page.format, page.timestampUs);
+    let sliceEnd = performance.now() + SLICE_MS;
     while (!reader.step(LINES_PER_STEP)) {
+      if (performance.now() < sliceEnd) continue;
       await letOthersGo();
-      if (performance.now() > deadline) {
-        reader.stop('timeout', 'there was no time to read the whole page');
-        break;
-      }
+      sliceEnd = performance.now() + SLICE_MS;
+      if (sliceEnd > deadline) reader.stop('timeout', 'there was no time to read the whole page');
     }
     return { up: true, timestampUs: page.timestampUs, ...reader.end() };
   }

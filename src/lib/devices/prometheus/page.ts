@@ -223,6 +223,9 @@ export class PageReader {
       return;
     }
     const text = this.#page.slice(start, end);
+    const name = nameOf(text);
+    // On a page of a million series of which an entry wants three, the others are not worth more than their name.
+    if (name !== undefined && !this.#selection.wants(name)) return;
     const expected = this.#expected[this.#cursor];
     let line =
       expected !== undefined && hasSeriesText(text, expected.text) ? expected : this.#remembered(text);
@@ -231,18 +234,10 @@ export class PageReader {
     } else {
       const trimmed = text.trimStart();
       if (trimmed === '' || trimmed.startsWith('#')) return;
-      // On a page of a million series of which an entry wants three, the others are not worth parsing.
-      const name = nameOf(text);
-      if (name !== undefined && !this.#selection.wants(name) && this.#isCrowded()) return;
       line = this.#parse(text, start);
       if (line === undefined) return;
     }
     this.#valueOf(line, text);
-  }
-
-  /** Whether as much is remembered as may be. Wanted lines end at maxSeries; unwanted ones are no reason for more. */
-  #isCrowded(): boolean {
-    return this.#byText.size >= 2 * this.#maxSeries + 1000;
   }
 
   /**
@@ -280,7 +275,7 @@ export class PageReader {
       ownTimestampUs: Number.NaN,
       ownValue: 0,
     };
-    if (!this.#isCrowded()) this.#byText.set(line.text, line);
+    if (this.#byText.size < 2 * this.#maxSeries + 1000) this.#byText.set(line.text, line);
     return line;
   }
 
