@@ -19,7 +19,7 @@ import type { SeriesText } from './seriesText.ts';
 import { quote } from './tally.ts';
 import type { PrometheusUrl } from './url.ts';
 
-export const METRIC_PREFIX = 'prom_';
+const METRIC_PREFIX = 'prom_';
 export const CUSTOM_NAME = 'kwollect_custom';
 
 /** What a series on the page becomes. */

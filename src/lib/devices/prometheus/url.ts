@@ -14,8 +14,8 @@ import { type DeviceUrl, DeviceUrlError, type UrlContext } from '../driver.ts';
 
 /** The node exporter's port: what a URL without a port means. */
 const DEFAULT_PORT = 9100;
-export const DEFAULT_MAX_BYTES = 10_000_000;
-export const DEFAULT_MAX_SERIES = 50_000;
+const DEFAULT_MAX_BYTES = 10_000_000;
+const DEFAULT_MAX_SERIES = 50_000;
 
 export interface PrometheusUrl extends DeviceUrl {
   /** Scheme, host and port for the HTTP client, such as `https://[::1]:9100`. */

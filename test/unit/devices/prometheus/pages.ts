@@ -18,11 +18,7 @@ export interface ReaderOptions {
   readonly configured?: readonly string[];
 }
 
-export function request(
-  url: string,
-  labels: Labels = {},
-  scaleFactor?: number,
-): MetricRequest<PrometheusUrl> {
+function request(url: string, labels: Labels = {}, scaleFactor?: number): MetricRequest<PrometheusUrl> {
   const parsed = parsePrometheusUrl(url, { resolveSecret: (text) => text });
   return { url: parsed, deviceId: 'node-1', metricId: 'prom_all', labels, scaleFactor };
 }
