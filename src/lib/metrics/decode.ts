@@ -17,7 +17,8 @@ const VALUE_LENGTH_AT = 14;
 const VALUE_AT = 18;
 const TEXTS_AT = 26;
 const NULL_TEXTS_AT = 18;
-const TRAILER = -1;
+/** First byte of the int16 -1 that stands in place of a count of fields. */
+const TRAILER = 0xff;
 const TRAILER_BYTES = 2;
 /** Labels that may differ in every row of a series. */
 const VOLATILE_LABELS = ['value_str', '_metric_scrape_time', '_timestamp'];
@@ -72,7 +73,7 @@ export class RowDecoder {
       if (this.#expectHeader) {
         at += HEADER_BYTES;
         this.#expectHeader = false;
-      } else if (rows.readInt16BE(at) === TRAILER) {
+      } else if (rows[at] === TRAILER) {
         at += TRAILER_BYTES;
         this.#expectHeader = true;
       } else {
@@ -83,20 +84,20 @@ export class RowDecoder {
 
   /** @returns where the next row begins */
   #row(rows: Buffer, at: number): number {
-    const high = rows.readInt32BE(at + TIMESTAMP_AT);
-    const low = rows.readUInt32BE(at + TIMESTAMP_AT + 4);
+    const high = int32(rows, at + TIMESTAMP_AT);
+    const low = int32(rows, at + TIMESTAMP_AT + 4) >>> 0;
     let timestampUs = high * TWO_32 + low + POSTGRES_EPOCH_US;
     if (high === 0x7fffffff && low === 0xffffffff) timestampUs = Number.POSITIVE_INFINITY;
     else if (high === -0x80000000 && low === 0) timestampUs = Number.NEGATIVE_INFINITY;
 
-    const hasValue = rows.readInt32BE(at + VALUE_LENGTH_AT) === 8;
+    const hasValue = int32(rows, at + VALUE_LENGTH_AT) === 8;
     const value = hasValue ? rows.readDoubleBE(at + VALUE_AT) : Number.NaN;
     const device = at + (hasValue ? TEXTS_AT : NULL_TEXTS_AT);
-    const metric = device + 4 + rows.readInt32BE(device);
-    const labels = metric + 4 + rows.readInt32BE(metric);
-    const end = labels + 4 + rows.readInt32BE(labels);
+    const metric = device + 4 + int32(rows, device);
+    const labels = metric + 4 + int32(rows, metric);
+    const end = labels + 4 + int32(rows, labels);
 
-    const key = rows.toString('latin1', device, end);
+    const key = (rows as LatinBuffer).latin1Slice(device, end);
     const series =
       this.#series.get(key) ??
       this.#volatile.get(key) ??
@@ -113,7 +114,7 @@ export class RowDecoder {
     const figures: number[] = [];
     let next = end;
     for (let i = 0; i < 4; i++) {
-      const length = rows.readInt32BE(next);
+      const length = int32(rows, next);
       figures.push(length === 8 ? rows.readDoubleBE(next + 4) : Number.NaN);
       next += 4 + Math.max(length, 0);
     }
@@ -135,6 +136,19 @@ export class RowDecoder {
     this.#volatile.set(key, series);
     return series;
   }
+}
+
+/** Buffer's own method behind toString('latin1'), without the latter's checks: it runs once a row. */
+type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string };
+
+/** As readInt32BE, without its checks. */
+function int32(bytes: Buffer, at: number): number {
+  return (
+    ((bytes[at] as number) << 24) |
+    ((bytes[at + 1] as number) << 16) |
+    ((bytes[at + 2] as number) << 8) |
+    (bytes[at + 3] as number)
+  );
 }
 
 /** Removes the blanks that jsonb prints after commas and colons; numbers and texts stay as they are. */

@@ -50,13 +50,20 @@ const SUMMARY_SLICE_US = 86_400 * 1e6;
 const ORIGIN_PROBE_US = 60 * 1e6;
 
 /**
+ * How windows are planned. TimescaleDB merges the batches of a compressed chunk in order, without a sort, only
+ * where it may keep an open batch of each series in work_mem, and never in parallel workers (a million rows: first
+ * row after 1 instead of 370 ms, 0.46 instead of 0.88 s in all). Compiling costs more than running one window.
+ */
+const PLANNING =
+  "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL work_mem = '64MB'";
+
+/**
  * Runs `use` in one snapshot: everything it reads is of one moment.
  */
 export async function inSnapshot<T>(client: Client, use: () => Promise<T>): Promise<T> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
-    // Compiling a query costs more than running one window of it.
-    await client.query('SET LOCAL jit = off');
+    await client.query(PLANNING);
     return await use();
   } finally {
     await client.query('ROLLBACK').catch(() => undefined);
