@@ -16,6 +16,9 @@ export interface RunningKw {
   stop(): Promise<void>;
 }
 
+/** Lines of the collector's log that are shown when it complained. */
+const COMPLAINTS_SHOWN = 10;
+
 export async function startKw(options: { metrics: string; database: string }): Promise<RunningKw> {
   execFileSync(process.execPath, [join(packageRoot(), 'scripts', 'build.js')], { stdio: 'inherit' });
   const { folder, remove } = temporaryFolder();
@@ -65,7 +68,9 @@ export async function startKw(options: { metrics: string; database: string }): P
       clearTimeout(timer);
       process.off('exit', kill);
       remove();
-      if (child.exitCode !== 0 || /"level":[456]0/.test(log)) console.log(log);
+      const complaints = log.split('\n').filter((line) => /"level":[456]0/.test(line) || !line.startsWith('{'));
+      for (const line of complaints.filter(Boolean).slice(0, COMPLAINTS_SHOWN)) console.log(line.slice(0, 300));
+      if (complaints.length > COMPLAINTS_SHOWN) console.log(`and ${complaints.length - COMPLAINTS_SHOWN} more`);
     },
   };
 }

@@ -2,13 +2,7 @@
  * Gathers samples into batches, and encodes each batch once, as the COPY stream that the database will get.
  * What cannot be stored is refused here, by itself, so that it never costs the batch that it came in.
  */
-import {
-  COPY_HEADER,
-  COPY_TRAILER,
-  type RowTemplate,
-  TemplateCache,
-  writeRow,
-} from '../database/rowEncoder.ts';
+import { COPY_HEADER, COPY_TRAILER, RowGroup, TemplateCache } from '../database/rowEncoder.ts';
 import { DEFAULT_MAX_FUTURE_US, DEFAULT_MAX_PAST_US, timestampProblem } from '../limits.ts';
 import type { Sample, Series } from '../sample.ts';
 
@@ -42,21 +36,25 @@ export interface BatchBuilderOptions {
 
 export const DAY_US = 86_400_000_000;
 
-/** The samples of one device in the batch that is being gathered. */
+/** A device without rows in that many batches is forgotten. */
+const IDLE_BATCHES = 100;
+
+/** The rows of one device in the batch that is being gathered. */
 interface DeviceRows {
-  readonly templates: RowTemplate[];
-  readonly samples: Sample[];
+  readonly group: RowGroup;
+  idleBatches: number;
 }
 
 export class BatchBuilder {
   readonly #options: BatchBuilderOptions;
   readonly #limits: BatchLimits;
   readonly #templates = new TemplateCache();
-  #devices = new Map<string, DeviceRows>();
+  readonly #devices = new Map<string, DeviceRows>();
+  /** Names of #devices, sorted; undefined when it must be made anew. */
+  #sorted: string[] | undefined;
   #rows = 0;
   #bytes = 0;
-  #earliestUs = Number.POSITIVE_INFINITY;
-  #latestUs = Number.NEGATIVE_INFINITY;
+  #days = new Set<number>();
   #sequence = 0;
 
   constructor(options: BatchBuilderOptions) {
@@ -69,40 +67,41 @@ export class BatchBuilder {
     return this.#rows;
   }
 
+  /** Takes times and values out of the samples: the objects can go at once. */
   add(samples: readonly Sample[]): void {
     const { maxPastUs, maxFutureUs } = this.#limits;
     const nowUs = this.#options.nowUs();
     const firstUs = nowUs - maxPastUs;
     const lastUs = nowUs + maxFutureUs;
-    let device: DeviceRows | undefined;
+    let group: RowGroup | undefined;
     let deviceId: string | undefined;
-    for (const sample of samples) {
-      const { series, timestampUs } = sample;
+    let dayEndsUs = 0;
+    let dayBeginsUs = 0;
+    for (const { series, timestampUs, value } of samples) {
       const template = this.#templates.get(series, this.#options.onNewSeries);
       if (typeof template === 'string') {
-        this.#options.onRefused(sample, template);
+        this.#options.onRefused({ series, timestampUs, value }, template);
         continue;
       }
       // Written so that NaN is refused too.
       if (!(timestampUs >= firstUs && timestampUs <= lastUs)) {
         const problem = timestampProblem(timestampUs, nowUs, maxPastUs, maxFutureUs);
-        this.#options.onRefused(sample, problem ?? 'the timestamp is out of bounds');
+        this.#options.onRefused({ series, timestampUs, value }, problem ?? 'the timestamp is out of bounds');
         continue;
       }
-      if (device === undefined || deviceId !== series.deviceId) {
+      if (group === undefined || deviceId !== series.deviceId) {
         deviceId = series.deviceId;
-        device = this.#devices.get(deviceId);
-        if (device === undefined) {
-          device = { templates: [], samples: [] };
-          this.#devices.set(deviceId, device);
-        }
+        group = this.#groupOf(deviceId);
       }
-      device.templates.push(template);
-      device.samples.push(sample);
+      if (timestampUs >= dayEndsUs || timestampUs < dayBeginsUs) {
+        const day = Math.floor(timestampUs / DAY_US);
+        dayBeginsUs = day * DAY_US;
+        dayEndsUs = dayBeginsUs + DAY_US;
+        this.#days.add(day);
+      }
+      group.add(template, timestampUs, value);
       this.#rows++;
       this.#bytes += template.length;
-      if (timestampUs < this.#earliestUs) this.#earliestUs = timestampUs;
-      if (timestampUs > this.#latestUs) this.#latestUs = timestampUs;
     }
   }
 
@@ -116,37 +115,33 @@ export class BatchBuilder {
     const copy = Buffer.allocUnsafeSlow(COPY_HEADER.length + this.#bytes + COPY_TRAILER.length);
     const view = new DataView(copy.buffer, copy.byteOffset, copy.byteLength);
     let offset = COPY_HEADER.copy(copy);
-    for (const deviceId of [...this.#devices.keys()].sort()) {
-      const { templates, samples } = this.#devices.get(deviceId) as DeviceRows;
-      for (let index = 0; index < samples.length; index++) {
-        const sample = samples[index] as Sample;
-        const template = templates[index] as RowTemplate;
-        offset = writeRow(copy, view, offset, template, sample.timestampUs, sample.value);
+    this.#sorted ??= [...this.#devices.keys()].sort();
+    for (const deviceId of this.#sorted) {
+      const device = this.#devices.get(deviceId) as DeviceRows;
+      if (device.group.rows > 0) {
+        offset = device.group.write(copy, view, offset);
+        device.idleBatches = 0;
+      } else if (++device.idleBatches > IDLE_BATCHES) {
+        this.#devices.delete(deviceId);
+        this.#sorted = undefined;
       }
     }
     COPY_TRAILER.copy(copy, offset);
-    const batch: Batch = {
-      sequence: ++this.#sequence,
-      rows: this.#rows,
-      copy,
-      days: this.#days(),
-      horizonUs,
-    };
-    this.#devices = new Map();
+    const days = [...this.#days].sort((a, b) => a - b);
+    const batch: Batch = { sequence: ++this.#sequence, rows: this.#rows, copy, days, horizonUs };
     this.#rows = 0;
     this.#bytes = 0;
-    this.#earliestUs = Number.POSITIVE_INFINITY;
-    this.#latestUs = Number.NEGATIVE_INFINITY;
+    this.#days.clear();
     return batch;
   }
 
-  #days(): number[] {
-    const first = Math.floor(this.#earliestUs / DAY_US);
-    if (first === Math.floor(this.#latestUs / DAY_US)) return [first];
-    const days = new Set<number>();
-    for (const { samples } of this.#devices.values()) {
-      for (const sample of samples) days.add(Math.floor(sample.timestampUs / DAY_US));
+  #groupOf(deviceId: string): RowGroup {
+    let device = this.#devices.get(deviceId);
+    if (device === undefined) {
+      device = { group: new RowGroup(), idleBatches: 0 };
+      this.#devices.set(deviceId, device);
+      this.#sorted = undefined;
     }
-    return [...days].sort((a, b) => a - b);
+    return device.group;
   }
 }

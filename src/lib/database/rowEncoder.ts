@@ -77,22 +77,63 @@ export class TemplateCache {
   }
 }
 
-/** Writes one row at `offset`; returns the offset behind it. `view` and `bytes` are over the same memory. */
-export function writeRow(
-  bytes: Uint8Array,
-  view: DataView,
-  offset: number,
-  template: RowTemplate,
-  timestampUs: number,
-  value: number,
-): number {
-  bytes.set(template, offset);
+/**
+ * The rows of one device that are gathered for a batch. A device is mostly read in the same way each time: the same
+ * series in the same order. Then all its rows are copied as one block, and only times and values are written.
+ */
+export class RowGroup {
+  /** Beyond `#rows` these are what the last batch left: to compare with. */
+  readonly #templates: RowTemplate[] = [];
+  /** Time and value of each row, in turn. An array of numbers only: the engine keeps them unboxed. */
+  readonly #numbers: number[] = [];
+  #rows = 0;
+  /** Rows of the last batch: their templates are the first of #templates. */
+  #lastRows = 0;
+  #changed = false;
+  /** The templates of the last batch one after another, once two batches were alike. */
+  #block: Uint8Array | undefined;
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  add(template: RowTemplate, timestampUs: number, value: number): void {
+    const row = this.#rows++;
+    if (this.#templates[row] !== template) {
+      this.#templates[row] = template;
+      this.#changed = true;
+    }
+    this.#numbers[2 * row] = timestampUs;
+    this.#numbers[2 * row + 1] = value;
+  }
+
+  /** Writes the rows at `offset` and forgets them; returns the offset behind them. Both are over the same memory. */
+  write(bytes: Uint8Array, view: DataView, offset: number): number {
+    const same = !this.#changed && this.#rows === this.#lastRows;
+    if (!same) this.#block = undefined;
+    if (this.#block) bytes.set(this.#block, offset);
+    let at = offset;
+    for (let row = 0; row < this.#rows; row++) {
+      const template = this.#templates[row] as RowTemplate;
+      if (this.#block === undefined) bytes.set(template, at);
+      writeNumbers(view, at, this.#numbers[2 * row] as number, this.#numbers[2 * row + 1] as number);
+      at += template.length;
+    }
+    if (same && this.#block === undefined) this.#block = bytes.slice(offset, at);
+    this.#templates.length = this.#rows;
+    this.#lastRows = this.#rows;
+    this.#rows = 0;
+    this.#changed = false;
+    return at;
+  }
+}
+
+function writeNumbers(view: DataView, offset: number, timestampUs: number, value: number): void {
   const sinceUs = timestampUs - POSTGRES_EPOCH_US;
   const high = Math.floor(sinceUs / TWO_TO_32);
   view.setInt32(offset + TIMESTAMP_OFFSET, high);
   view.setUint32(offset + TIMESTAMP_OFFSET + 4, sinceUs - high * TWO_TO_32);
   view.setFloat64(offset + VALUE_OFFSET, value);
-  return offset + template.length;
 }
 
 /** Where the rows of an encoded COPY stream begin, and where the last one ends (the trailer's offset). */

@@ -5,23 +5,31 @@ import {
   COPY_TRAILER,
   decodeRow,
   makeTemplate,
+  RowGroup,
   rowOffsets,
   TemplateCache,
-  writeRow,
 } from '../../../src/lib/database/rowEncoder.ts';
-import type { Sample } from '../../../src/lib/sample.ts';
+import type { Sample, Series } from '../../../src/lib/sample.ts';
 
-function encode(samples: readonly Sample[]): Buffer {
-  const templates = samples.map(({ series }) => makeTemplate(series));
+function encode(samples: readonly Sample[], group = new RowGroup()): Buffer {
+  const templates = samples.map(({ series }) => templateOf(series));
   const size = templates.reduce((sum, template) => sum + template.length, 0);
   const copy = Buffer.alloc(COPY_HEADER.length + size + COPY_TRAILER.length);
   const view = new DataView(copy.buffer, copy.byteOffset, copy.byteLength);
-  let offset = COPY_HEADER.copy(copy);
   samples.forEach(({ timestampUs, value }, index) => {
-    offset = writeRow(copy, view, offset, templates[index] as Uint8Array, timestampUs, value);
+    group.add(templates[index] as Uint8Array, timestampUs, value);
   });
-  COPY_TRAILER.copy(copy, offset);
+  const end = group.write(copy, view, COPY_HEADER.copy(copy));
+  COPY_TRAILER.copy(copy, end);
   return copy;
+}
+
+const templates = new WeakMap<Series, Uint8Array>();
+
+function templateOf(series: Series): Uint8Array {
+  const template = templates.get(series) ?? makeTemplate(series);
+  templates.set(series, template);
+  return template;
 }
 
 function decode(copy: Buffer): Sample[] {
@@ -87,6 +95,37 @@ describe('rowEncoder', () => {
     const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0];
     const samples = values.map((value) => ({ series, timestampUs: 1_800_000_000_123_456, value }));
     expect(decode(encode(samples))).toEqual(samples);
+  });
+});
+
+describe('RowGroup', () => {
+  it('writes the same whether a device is read as before or not', () => {
+    const series = Array.from({ length: 6 }, (_, index) => ({
+      deviceId: 'pdu-1',
+      metricId: `watt${index}`,
+      labels: { length: 'x'.repeat(index * 7) },
+    }));
+    const reading = fc.array(
+      fc.record({
+        series: fc.constantFrom(...series),
+        timestampUs: fc.integer({ min: 1e15, max: 2e15 }),
+        value: fc.double(),
+      }),
+      { maxLength: 6 },
+    );
+    const turns = fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 })), { maxLength: 6 });
+    fc.assert(
+      fc.property(turns, (readings) => {
+        const group = new RowGroup();
+        for (const [samples, times] of readings) {
+          for (let time = 0; time < times; time++) {
+            const now = samples.map((sample) => ({ ...sample, timestampUs: sample.timestampUs + time }));
+            expect(decode(encode(now, group))).toEqual(now);
+          }
+        }
+      }),
+      { numRuns: 300, seed: 42 },
+    );
   });
 });
 
