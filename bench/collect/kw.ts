@@ -68,9 +68,13 @@ export async function startKw(options: { metrics: string; database: string }): P
       clearTimeout(timer);
       process.off('exit', kill);
       remove();
-      const complaints = log.split('\n').filter((line) => /"level":[456]0/.test(line) || !line.startsWith('{'));
-      for (const line of complaints.filter(Boolean).slice(0, COMPLAINTS_SHOWN)) console.log(line.slice(0, 300));
-      if (complaints.length > COMPLAINTS_SHOWN) console.log(`and ${complaints.length - COMPLAINTS_SHOWN} more`);
+      const complaints = log
+        .split('\n')
+        .filter((line) => /"level":[456]0/.test(line) || !line.startsWith('{'));
+      for (const line of complaints.filter(Boolean).slice(0, COMPLAINTS_SHOWN))
+        console.log(line.slice(0, 300));
+      if (complaints.length > COMPLAINTS_SHOWN)
+        console.log(`and ${complaints.length - COMPLAINTS_SHOWN} more`);
     },
   };
 }
