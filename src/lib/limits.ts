@@ -5,7 +5,7 @@
 import type { Labels } from './sample.ts';
 
 export const MAX_NAME_BYTES = 255;
-export const MAX_LABELS_BYTES = 1024;
+const MAX_LABELS_BYTES = 1024;
 
 /** Timestamps further away than this are refused: each stray date would make a chunk of its own. */
 export const DEFAULT_MAX_PAST_US = 10 * 365.25 * 86_400 * 1e6;

@@ -31,7 +31,7 @@ export interface TestDatabaseOptions {
 }
 
 /** The server of the tests. */
-export function serverUrl(): string {
+function serverUrl(): string {
   const url = process.env.KW_TEST_TIMESCALE_URL || process.env.KW_TEST_POSTGRES_URL;
   if (!url) throw new Error('KW_TEST_POSTGRES_URL is not set: test/support/globalSetup.ts sets it');
   return url;

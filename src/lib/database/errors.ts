@@ -29,16 +29,13 @@ const AWAY = new Set([
   '08006',
 ]);
 
-/** Transactions that may simply be run again. */
-const AGAIN = new Set(['40001', '40P01', '55P03', '57014', '53200', '53100']);
-
 function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** Whether the database is away, as opposed to unwilling: worth trying again later. */
-export function isAway(error: unknown): boolean {
+function isAway(error: unknown): boolean {
   if (error instanceof KwError) return error.code === 'DATABASE_AWAY';
   const code = codeOf(error);
   if (code !== undefined) return AWAY.has(code);
@@ -46,12 +43,6 @@ export function isAway(error: unknown): boolean {
     error instanceof Error &&
     /Connection terminated|timeout expired|not queryable|Client was closed|server closed/.test(error.message)
   );
-}
-
-/** Whether the same statement may succeed when it is tried again on the same connection. */
-export function isTransient(error: unknown): boolean {
-  const code = codeOf(error);
-  return code !== undefined && AGAIN.has(code);
 }
 
 /**

@@ -132,7 +132,7 @@ function plainName({ deviceId, metricId }: RowSeries): string {
 }
 
 /** Labels as Prometheus writes them: `{cpu="0",mode="idle"}`; nothing where there are none. */
-export function labelText(labels: string): string {
+function labelText(labels: string): string {
   const entries = Object.entries(JSON.parse(labels) as Record<string, unknown>);
   if (entries.length === 0) return '';
   const text = entries.map(

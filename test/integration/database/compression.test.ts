@@ -8,7 +8,7 @@ import { skipUnless } from '../../support/skip.ts';
 
 describe.skipIf(
   skipUnless('a native TimescaleDB (KW_TEST_TIMESCALE_URL)', hasTimescale, { mayAlwaysSkip: true }),
-)('compression on TimescaleDB', () => {
+)('compression on a native TimescaleDB', () => {
   let db: TestDatabase;
   const name = `kw_test_collector_${randomBytes(3).toString('hex')}`;
 

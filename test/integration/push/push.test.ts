@@ -304,7 +304,8 @@ describe.each(testFlavours)('on %s', (flavour) => {
       expect((await kw(['delete', 'other'])).stderr).toBe('no values that you pushed match\n');
     });
 
-    it.runIf(flavour === 'timescaledb')('reaches into compressed chunks', async () => {
+    const onlyCompressing = flavour === 'timescaledb' ? it : undefined;
+    onlyCompressing?.('reaches into compressed chunks', async () => {
       const { rows } = await db.client.query(
         `SELECT count(compress_chunk(c)) AS chunks FROM show_chunks('kw.metrics', older_than => interval '24 hours') c`,
       );
