@@ -1,8 +1,8 @@
 /**
  * Fetches the page of one exporter over one kept connection, within bounds of time and size.
  *
- * undici's dispatch interface is used directly: no streams, no promises a chunk. The library is loaded at the first
- * request, so that commands which only read the configuration do not pay for it.
+ * undici's dispatch interface is used directly: no streams, no promises a chunk. The library is loaded with the first
+ * session, so that commands which only read the configuration do not pay for it.
  */
 import { gunzip } from 'node:zlib';
 import type { Client, Dispatcher } from 'undici';
@@ -123,6 +123,11 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
   }
 }
 
+/** A CommonJS package: bundled, it has its default export only. */
+async function loadUndici() {
+  return (await import('undici')).default;
+}
+
 /** The connection to one exporter. */
 export class PageFetcher {
   readonly #url: PrometheusUrl;
@@ -136,6 +141,8 @@ export class PageFetcher {
   constructor(url: PrometheusUrl, nowUs: () => number) {
     this.#url = url;
     this.#nowUs = nowUs;
+    // Loaded ahead of the first poll, whose timestamp would suffer.
+    void loadUndici();
     this.#headers = {
       accept: ACCEPT,
       'accept-encoding': url.gzip ? 'gzip' : 'identity',
@@ -205,8 +212,7 @@ export class PageFetcher {
 
   async #connected(): Promise<Client> {
     if (this.#client === undefined) {
-      // A CommonJS package: bundled, it has its default export only.
-      const { default: undici } = await import('undici');
+      const undici = await loadUndici();
       const { origin, ca, insecure } = this.#url;
       this.#client = new undici.Client(origin, {
         pipelining: 1,
