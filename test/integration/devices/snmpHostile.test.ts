@@ -140,14 +140,14 @@ describe('slow and lossy agents', () => {
   test('one that is slower than a retry is still read, with the time of the attempt that it answered', async () => {
     let heard = 0;
     const { reader } = await against((request, reply) => {
-      if (++heard === 1) reply(responseTo(request), 500);
+      if (++heard === 1) reply(responseTo(request), 1_000);
     });
     const startUs = nowUs();
-    const result = await reader.read(900);
+    const result = await reader.read(1_800);
     expect(result.up).toBe(true);
-    // Half of 500 ms after the first attempt.
-    expect(result.timestampUs - startUs).toBeGreaterThan(240_000);
-    expect(result.timestampUs - startUs).toBeLessThan(390_000);
+    // Half of 1,000 ms after the first attempt; of the second, which left after 600 ms, it would be 800.
+    expect(result.timestampUs - startUs).toBeGreaterThan(490_000);
+    expect(result.timestampUs - startUs).toBeLessThan(750_000);
   });
 
   test('closing the session ends a read that is under way', async () => {
@@ -429,14 +429,15 @@ describe('walks', () => {
       if (request.tag === Tag.getRequest) reply(responseTo(request));
     });
     const reader = readerOf(agent, [TEMPLATE, `${BASE}.7.0`]);
-    expect(summary(await reader.read(600)).values).toEqual({ m1: 42 });
+    expect(summary(await reader.read(2_000)).values).toEqual({ m1: 42 });
     const startMs = performance.now();
-    expect(summary(await reader.read(600))).toEqual({
+    expect(summary(await reader.read(2_000))).toEqual({
       up: true,
       values: { m1: 42 },
       problems: [`missing: {{ ${BASE}.1 == wanted }} is not resolved yet`],
     });
-    expect(performance.now() - startMs).toBeLessThan(250);
+    // It does not wait for the walk again, which would be half of its time.
+    expect(performance.now() - startMs).toBeLessThan(900);
   });
 
   test('an agent whose clock goes back at each poll is not walked at each poll', async () => {
@@ -471,10 +472,11 @@ describe('many sessions', () => {
     const good = await startLyingAgent((request, reply) => reply(responseTo(request)));
     const dead = Array.from({ length: 50 }, () => readerOf(silent, [`${BASE}.1.0`]));
     const reader = readerOf(good, [`${BASE}.1.0`]);
-    const waiting = dead.map((one) => one.read(900));
-    const startMs = performance.now();
+    const waiting = dead.map((one) => one.read(2_000));
+    let ended = 0;
+    for (const one of waiting) one.then(() => ended++);
     for (let poll = 0; poll < 20; poll++) expect((await reader.read()).up).toBe(true);
-    expect(performance.now() - startMs).toBeLessThan(800);
+    expect(ended).toBe(0);
     for (const result of await Promise.all(waiting)) expect(result.up).toBe(false);
   });
 
