@@ -70,8 +70,12 @@ BEGIN
   IF job IS NULL OR cardinality(nodes) IS NULL OR cardinality(nodes) = 0 THEN
     RAISE EXCEPTION 'a job needs a number and nodes' USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  IF cardinality(nodes) > 65536 THEN
+    RAISE EXCEPTION 'more than 65536 nodes' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   PERFORM kw.check_name('source', source);
   PERFORM kw.check_name('owner', wanted_owner);
+  PERFORM kw.check_name('state', state);
   IF name_id IS NOT NULL THEN
     PERFORM kw.check_name('job', name_id);
   END IF;
@@ -145,6 +149,7 @@ DECLARE
   job_owner text;
   ended int;
 BEGIN
+  PERFORM kw.check_name('state', state);
   SELECT j.owner INTO job_owner FROM kw.jobs j WHERE j.source = source AND j.job_id = job FOR UPDATE;
   IF job_owner IS NULL THEN
     RAISE EXCEPTION 'there is no job % of source %', job, source USING ERRCODE = 'no_data_found';
@@ -169,6 +174,7 @@ $$;
 -- With a job: on its nodes, or on those of them that are given. Without: on the given devices, for 24 hours
 -- unless told (setting promotion_without_end); users that are no scheduler need a running job there.
 -- The pattern is kept as it is: kw matches it. Enabling again sets the end anew. Returns the devices.
+-- Bounded, since collectors hold all of them in memory: see promotions_per_device and promotions_per_user.
 CREATE FUNCTION kw.enable_metrics(
   devices text[],
   pattern text,
@@ -183,6 +189,7 @@ DECLARE
   foreign_devices text[];
   device text;
   ends timestamptz;
+  most int;
 BEGIN
   IF pattern IS NULL OR pattern = '' THEN
     RAISE EXCEPTION 'the pattern is empty' USING ERRCODE = 'invalid_parameter_value';
@@ -244,6 +251,24 @@ BEGIN
   ON CONFLICT ON CONSTRAINT promoted_metrics_device_id_metric_id_source_job_id_owner_key
   DO UPDATE SET expires_at = excluded.expires_at, enabled_at = now()
   RETURNING p.device_id;
+
+  most := (SELECT (s.value #>> '{}')::int FROM kw.settings s WHERE s.name = 'promotions_per_device');
+  SELECT p.device_id INTO device FROM kw.promoted_metrics p
+  WHERE p.device_id = ANY (wanted) AND p.owner = session_user
+    AND p.source IS NOT DISTINCT FROM source AND p.job_id IS NOT DISTINCT FROM job
+  GROUP BY p.device_id HAVING count(*) > most LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION '% patterns are enabled on % already, and more are not allowed', most, device
+      USING ERRCODE = 'configuration_limit_exceeded',
+        HINT = 'disable some, or write one pattern for several metrics: kw enabled shows them';
+  END IF;
+  IF NOT kw.is_scheduler() THEN
+    most := (SELECT (s.value #>> '{}')::int FROM kw.settings s WHERE s.name = 'promotions_per_user');
+    IF (SELECT count(*) FROM kw.promoted_metrics p WHERE p.owner = session_user) > most THEN
+      RAISE EXCEPTION 'you may enable % patterns, each device counted, and these would be more', most
+        USING ERRCODE = 'configuration_limit_exceeded', HINT = 'disable some: kw enabled shows them';
+    END IF;
+  END IF;
 END
 $$;
 

@@ -54,6 +54,7 @@ DECLARE
   newest timestamptz := now() + kw.setting_interval('max_future');
   may_forge boolean := (SELECT s.value = 'true' FROM kw.settings s WHERE s.name = 'push_collected_metrics');
   sets_per_day bigint := (SELECT (s.value #>> '{}')::bigint FROM kw.settings s WHERE s.name = 'label_sets_per_day');
+  sets_of_all bigint := (SELECT (s.value #>> '{}')::bigint FROM kw.settings s WHERE s.name = 'sets_per_user_and_day');
 BEGIN
   IF array_remove(ARRAY[coalesce(cardinality(devices), 0), coalesce(cardinality(metrics), 0),
       coalesce(cardinality(sample_values), 0), coalesce(cardinality(label_sets), 0)], length) <> '{}' THEN
@@ -102,7 +103,8 @@ BEGIN
         kw.labels_problem(o.own_labels)) AS problem
     FROM own o
   ), new_sets AS (
-    SELECT n.metric, n.hash, row_number() OVER (PARTITION BY n.metric ORDER BY n.first_ordinal) AS rank
+    SELECT n.metric, n.hash, row_number() OVER (PARTITION BY n.metric ORDER BY n.first_ordinal) AS rank,
+      row_number() OVER (ORDER BY n.first_ordinal) AS rank_of_all
     FROM (
       SELECT c.metric, c.hash, min(c.ordinal) AS first_ordinal
       FROM checked c
@@ -111,19 +113,22 @@ BEGIN
         WHERE p.day = current_date AND p.owner = session_user AND p.metric_id = c.metric AND p.hash = c.hash)
       GROUP BY c.metric, c.hash
     ) n
-  ), allowed_sets AS (
-    SELECT n.metric, n.hash,
-      n.rank + (SELECT count(*) FROM kw.pushed_label_sets p
-        WHERE p.day = current_date AND p.owner = session_user AND p.metric_id = n.metric) <= sets_per_day AS allowed
+  ), judged_sets AS (
+    SELECT n.metric, n.hash, CASE
+      WHEN n.rank + (SELECT count(*) FROM kw.pushed_label_sets p
+        WHERE p.day = current_date AND p.owner = session_user AND p.metric_id = n.metric) > sets_per_day
+        THEN 'you pushed ' || sets_per_day || ' different devices and label sets for this metric today, which is the limit'
+      WHEN n.rank_of_all + (SELECT count(*) FROM kw.pushed_label_sets p
+        WHERE p.day = current_date AND p.owner = session_user) > sets_of_all
+        THEN 'you pushed ' || sets_of_all || ' different metrics, devices and label sets today, which is the limit'
+      END AS problem
     FROM new_sets n
   ), decided AS MATERIALIZED (
-    SELECT c.*, coalesce(c.problem, CASE WHEN NOT a.allowed THEN
-      'you pushed ' || sets_per_day || ' different devices and label sets for this metric today, which is the limit'
-    END) AS verdict
-    FROM checked c LEFT JOIN allowed_sets a ON c.problem IS NULL AND a.metric = c.metric AND a.hash = c.hash
+    SELECT c.*, coalesce(c.problem, a.problem) AS verdict
+    FROM checked c LEFT JOIN judged_sets a ON c.problem IS NULL AND a.metric = c.metric AND a.hash = c.hash
   ), remembered AS (
     INSERT INTO kw.pushed_label_sets (day, owner, metric_id, hash)
-    SELECT current_date, session_user, a.metric, a.hash FROM allowed_sets a WHERE a.allowed
+    SELECT current_date, session_user, a.metric, a.hash FROM judged_sets a WHERE a.problem IS NULL
     ON CONFLICT DO NOTHING
   ), stored AS (
     INSERT INTO kw.metrics (timestamp, device_id, metric_id, value, labels)

@@ -35,8 +35,8 @@ BEGIN
   IF EXISTS (SELECT FROM kw.metrics_partitions p WHERE p.day = make_partition.day) THEN
     RETURN false;
   END IF;
-  -- One maker at a time. The lock ends with the transaction.
-  PERFORM pg_advisory_xact_lock(hashtext('kw.make_partition'));
+  -- One maker at a time, by the lock that ATTACH takes anyway: anybody could take an advisory lock and keep it.
+  LOCK TABLE ONLY kw.metrics IN SHARE UPDATE EXCLUSIVE MODE;
   IF EXISTS (SELECT FROM kw.metrics_partitions p WHERE p.day = make_partition.day) THEN
     RETURN false;
   END IF;

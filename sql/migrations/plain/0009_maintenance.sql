@@ -8,7 +8,9 @@ DECLARE
   dropped int := 0;
   more boolean;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('kw.maintain', 0)) THEN
+  -- The lock of a row, since anybody may take an advisory lock and keep it.
+  PERFORM FROM kw.settings s WHERE s.name = 'raw_dropped_before' FOR NO KEY UPDATE SKIP LOCKED;
+  IF NOT FOUND THEN
     RETURN '{"busy": true, "more": false}';
   END IF;
   FOR ahead IN -1 .. 7 LOOP

@@ -44,12 +44,16 @@ REVOKE ALL ON PROCEDURE kw.refresh_range FROM PUBLIC;
 CREATE PROCEDURE kw.refresh_summary(job_id int DEFAULT NULL, config jsonb DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
-  settled timestamptz := date_bin('5 minutes', now() - interval '10 minutes', '2000-01-01 00:00Z');
+  settled timestamptz;
   extension_schema name;
   first_times timestamptz[];
   last_times timestamptz[];
   dropped timestamptz;
 BEGIN
+  -- A procedure that commits can have no SET clause, and what it sets ends with each COMMIT. It runs as the owner:
+  -- where others may create in a schema of its path, their functions would be called with the owner's rights.
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  settled := date_bin('5 minutes', now() - interval '10 minutes', '2000-01-01 00:00Z');
   SELECT n.nspname INTO extension_schema
   FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
   WHERE e.extname = 'timescaledb';
@@ -73,8 +77,10 @@ BEGIN
   WHERE r.first_time <= r.last_time - interval '5 minutes';
 
   COMMIT; -- each refresh has transactions of its own
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   FOR i IN 1 .. coalesce(cardinality(first_times), 0) LOOP
     CALL kw.refresh_range(first_times[i], last_times[i]);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   END LOOP;
 
   IF kw.setting_interval('raw_retention') IS NOT NULL THEN
@@ -89,6 +95,7 @@ BEGIN
       EXECUTE format('SELECT %I.drop_chunks(%L, older_than => %L::timestamptz)', extension_schema, 'kw.metrics', dropped);
     END IF;
     COMMIT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   END IF;
   IF kw.setting_interval('summary_retention') IS NOT NULL THEN
     EXECUTE format('SELECT %I.drop_chunks(%L, older_than => %L::timestamptz)', extension_schema,

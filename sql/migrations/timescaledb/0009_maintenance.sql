@@ -3,7 +3,9 @@
 CREATE FUNCTION kw.maintain() RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('kw.maintain', 0)) THEN
+  -- The lock of a row, since anybody may take an advisory lock and keep it.
+  PERFORM FROM kw.settings s WHERE s.name = 'raw_dropped_before' FOR NO KEY UPDATE SKIP LOCKED;
+  IF NOT FOUND THEN
     RETURN '{"busy": true, "more": false}';
   END IF;
   PERFORM kw.tidy_up();

@@ -59,6 +59,47 @@ describe.each(testFlavours)('roles on %s', (flavour) => {
     expect(rows).toEqual([{ rolsuper: false, rolcreaterole: false, connects: false }]);
   });
 
+  test('somebody without rights can neither keep maintenance from running nor hold up those who store', async () => {
+    const stranger = `stranger_${suffix}`;
+    await db.client.query(`CREATE ROLE ${stranger} LOGIN PASSWORD 'secret'`);
+    const database = new URL(db.url).pathname.slice(1);
+    const client = await openClient(targetOf(database, { user: stranger, password: 'secret' }));
+    await client.query(
+      "SELECT pg_advisory_lock(hashtextextended('kw.maintain', 0)), pg_advisory_lock(hashtext('kw.make_partition'))",
+    );
+    const { rows } = await as('collector').query("SELECT kw.maintain() ->> 'busy' AS busy");
+    expect(rows).toEqual([{ busy: 'false' }]);
+    await as('collector').query("SET statement_timeout = '3s'");
+    await as('collector').query(
+      "SELECT kw.ensure_storage(now() - interval '40 days', now() - interval '40 days')",
+    );
+    await as('collector').query('RESET statement_timeout');
+    await client.end();
+    await db.client.query(`DROP ROLE ${stranger}`);
+  });
+
+  test('one caller at a time maintains', async () => {
+    await db.client.query('BEGIN');
+    await db.client.query('SELECT kw.maintain()');
+    const busy = "SELECT kw.maintain() ->> 'busy' AS busy";
+    expect((await as('collector').query(busy)).rows).toEqual([{ busy: 'true' }]);
+    await db.client.query('COMMIT');
+    expect((await as('collector').query(busy)).rows).toEqual([{ busy: 'false' }]);
+  });
+
+  test.runIf(flavour === 'timescaledb')(
+    'functions in a schema that everybody may write to are not called by the summary job',
+    async () => {
+      await db.client.query(`
+        CREATE TABLE public.loot (who text);
+        CREATE FUNCTION public.date_bin(text, timestamptz, text) RETURNS timestamptz LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO public.loot VALUES (current_user); RETURN now(); END $$`);
+      await db.client.query('CALL kw.refresh_summary()');
+      expect((await db.client.query('SELECT * FROM public.loot')).rows).toEqual([]);
+      await db.client.query('DROP FUNCTION public.date_bin; DROP TABLE public.loot');
+    },
+  );
+
   test('every function that runs with the rights of kw_owner has a fixed search path and is closed to PUBLIC', async () => {
     const { rows } = await db.client.query(`
       SELECT p.oid::regprocedure::text AS name FROM pg_proc p
@@ -188,6 +229,23 @@ describe.each(testFlavours)('roles on %s', (flavour) => {
       expect(results).toEqual(['stored', 'stored', 'stored', 'stored', limit, 'stored']);
       expect((await push(as('bob'), 'd', { run: '9' })).rows).toEqual([]);
       await db.client.query("UPDATE kw.settings SET value = '10000' WHERE name = 'label_sets_per_day'");
+    });
+
+    test('the number of metrics and label sets that a user pushes in a day is bounded over all metrics', async () => {
+      await db.client.query("UPDATE kw.settings SET value = '3' WHERE name = 'sets_per_user_and_day'");
+      const { rows } = await as('alice').query(
+        `SELECT * FROM kw.insert_samples(array_fill(now(), ARRAY[5]), array_fill('d'::text, ARRAY[5]),
+          '{a,b,b,c,e}', '{1,1,1,1,1}', array_fill('{}'::jsonb, ARRAY[5]))`,
+      );
+      expect(rows).toEqual([
+        {
+          sample: 5,
+          reason: 'you pushed 3 different metrics, devices and label sets today, which is the limit',
+        },
+      ]);
+      expect((await push(as('alice'))).rows).toHaveLength(1);
+      expect((await push(as('bob'))).rows).toEqual([]);
+      await db.client.query("UPDATE kw.settings SET value = '100000' WHERE name = 'sets_per_user_and_day'");
     });
 
     test('bad samples are refused by number, the others of the batch are stored', async () => {
@@ -330,6 +388,36 @@ describe.each(testFlavours)('roles on %s', (flavour) => {
       await as('prolog').query("SELECT kw.enable_metrics('{pdu-1}', 'a')");
       await expect.poll(() => heard, { timeout: 1000 }).toEqual(['kw_promotions']);
       await as('collector').query('UNLISTEN *');
+    });
+
+    test('patterns are bounded on a device for a job, and over all devices of a user', async () => {
+      await start(as('prolog'), 1, '{node-1,node-2}', nameOf('alice'));
+      const enableMany = (client: pg.Client, patterns: number) =>
+        client.query(
+          "SELECT n, d FROM generate_series(1, $1) n, kw.enable_metrics(NULL, 'metric_' || n, 1) AS d",
+          [patterns],
+        );
+      await enableMany(as('alice'), 64);
+      await expect(enable(as('alice'), 1)).rejects.toThrow(
+        /^64 patterns are enabled on node-[12] already, and more are not allowed$/,
+      );
+      await enableMany(as('alice'), 64); // again is no more
+      await enableMany(as('prolog'), 64); // of another user
+      await db.client.query("UPDATE kw.settings SET value = '127' WHERE name = 'promotions_per_user'");
+      await expect(enableMany(as('alice'), 1)).rejects.toThrow(
+        'you may enable 127 patterns, each device counted, and these would be more',
+      );
+      await enableMany(as('prolog'), 1); // schedulers act for everybody
+      await db.client.query("UPDATE kw.settings SET value = '100000' WHERE name = 'promotions_per_user'");
+    });
+
+    test('a job has at most 65,536 nodes, and its state is a word', async () => {
+      await expect(
+        as('prolog').query("SELECT kw.job_start(1, array_fill('n'::text, ARRAY[65537]))"),
+      ).rejects.toThrow('more than 65536 nodes');
+      await expect(
+        as('prolog').query("SELECT kw.job_start(1, '{n}', state => repeat('s', 256))"),
+      ).rejects.toThrow('the state name has 256 bytes, and at most 255 can be stored');
     });
 
     test('a pattern is never run by the database, and is at most 1 kB', async () => {
