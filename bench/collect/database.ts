@@ -20,8 +20,8 @@ export interface BenchDatabase {
     intervals: Map<string, number>;
   }>;
   rows(): Promise<number>;
-  /** How far the timestamps of a device are from one second apart. */
-  spacing(): Promise<{ p99Ms: number; worstMs: number; gaps: number; driftMs: number }>;
+  /** How far the timestamps of a device, from an instant on, are from one second apart. */
+  spacing(fromMs: number): Promise<{ p99Ms: number; worstMs: number; gaps: number; driftMs: number }>;
   drop(): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export async function benchDatabase(): Promise<BenchDatabase> {
     postmaster: parentOf(rows[0].pid),
     counters: () => counters(client),
     rows: async () => (await client.query('SELECT count(*) AS n FROM kw.metrics')).rows[0].n,
-    spacing: () => spacing(client),
+    spacing: (fromMs) => spacing(client, fromMs),
     async drop() {
       await client.end();
       await server.remove();
@@ -51,9 +51,11 @@ async function counters(client: Client) {
   return { ...rows[0].counters, intervals };
 }
 
-async function spacing(client: Client) {
-  const { rows } = await client.query(`
-    WITH readings AS (SELECT DISTINCT device_id, timestamp FROM kw.metrics),
+async function spacing(client: Client, fromMs: number) {
+  const { rows } = await client.query(
+    `
+    WITH readings AS (
+      SELECT DISTINCT device_id, timestamp FROM kw.metrics WHERE timestamp >= to_timestamp($1::float8 / 1e3)),
     gaps AS (
       SELECT device_id, timestamp, extract(epoch FROM timestamp - lag(timestamp) OVER w) * 1e3 - 1000 AS off_ms
       FROM readings WINDOW w AS (PARTITION BY device_id ORDER BY timestamp)),
@@ -63,7 +65,9 @@ async function spacing(client: Client) {
       max(abs(off_ms))::float8 AS worst,
       count(*) FILTER (WHERE off_ms > 900)::int AS gaps,
       (SELECT max(abs(ms - round(ms / 1000) * 1000))::float8 FROM ends) AS drift
-    FROM gaps`);
+    FROM gaps`,
+    [fromMs],
+  );
   const { p99, worst, gaps, drift } = rows[0];
   return { p99Ms: p99, worstMs: worst, gaps, driftMs: drift };
 }

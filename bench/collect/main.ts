@@ -30,6 +30,7 @@ async function measure({ title, start, barUs }: Mode): Promise<number> {
     console.log(`${title}, ${seconds} s, ${database.label}`);
     await sleep(WARM_UP_S * 1000);
     const meter = new CpuMeter({ collector: kw.pid, postmaster: database.postmaster });
+    const fromMs = Date.now();
     const before = await kw.counters();
     await sleep(seconds * 1000);
     const after = await kw.counters();
@@ -41,7 +42,7 @@ async function measure({ title, start, barUs }: Mode): Promise<number> {
     const databaseUs = cpu.databaseUs / values;
     const { read, stored, missed, intervals, refused, lost } = await database.counters();
     const rows = await database.rows();
-    const spacing = await database.spacing();
+    const spacing = await database.spacing(fromMs);
     const offered = devices.offered(intervals, read);
     const totalUs = collectorUs + databaseUs;
     const show = (what: string, text: string) => console.log(`  ${what.padEnd(30)}${text}`);

@@ -60,8 +60,9 @@ export default class Collect extends KwCommand {
       return resolveDatabase(settings);
     }
     const { startEmbedded } = await import('../lib/database/embedded/server.ts');
-    const { url, label } = await startEmbedded(settings.dataFolder);
-    logger.info(`no database is configured: using the ${label}; kw db stop ends it`);
+    logger.info('no database is configured: the embedded one is used');
+    const { url, label, adopted } = await startEmbedded(settings.dataFolder);
+    if (!adopted) logger.info(`started the ${label}; it runs on until kw db stop`);
     return { url, label, embedded: true };
   }
 

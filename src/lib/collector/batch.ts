@@ -78,7 +78,11 @@ export class BatchBuilder {
     let dayEndsUs = 0;
     let dayBeginsUs = 0;
     for (const { series, timestampUs, value } of samples) {
-      const template = this.#templates.get(series, this.#options.onNewSeries);
+      if (group === undefined || deviceId !== series.deviceId) {
+        deviceId = series.deviceId;
+        group = this.#groupOf(deviceId);
+      }
+      const template = group.expected(series) ?? this.#templates.get(series, this.#options.onNewSeries);
       if (typeof template === 'string') {
         this.#options.onRefused({ series, timestampUs, value }, template);
         continue;
@@ -89,17 +93,13 @@ export class BatchBuilder {
         this.#options.onRefused({ series, timestampUs, value }, problem ?? 'the timestamp is out of bounds');
         continue;
       }
-      if (group === undefined || deviceId !== series.deviceId) {
-        deviceId = series.deviceId;
-        group = this.#groupOf(deviceId);
-      }
       if (timestampUs >= dayEndsUs || timestampUs < dayBeginsUs) {
         const day = Math.floor(timestampUs / DAY_US);
         dayBeginsUs = day * DAY_US;
         dayEndsUs = dayBeginsUs + DAY_US;
         this.#days.add(day);
       }
-      group.add(template, timestampUs, value);
+      group.add(series, template, timestampUs, value);
       this.#rows++;
       this.#bytes += template.length;
     }

@@ -1,6 +1,6 @@
 /**
  * Tells the database what the collector reads and how its devices are: the catalogue when it changes, states and
- * counters every ten seconds, and at once when a device goes up or down.
+ * counters every twenty seconds, and at once when a device goes up or down.
  */
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
@@ -17,7 +17,7 @@ export interface ReporterSource {
   counters(): CollectorCounters;
 }
 
-const STATUS_EVERY_MS = 10_000;
+const STATUS_EVERY_MS = 20_000;
 const DISCOVERED_EVERY_MS = 5_000;
 const ROWS_A_STATEMENT = 1_000;
 

@@ -7,7 +7,7 @@ import { readSql } from '../packageRoot.ts';
 import { formatUtc, nowUs } from '../time.ts';
 import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
 
-/** A collector speaks to the database at least every ten seconds. */
+/** A collector speaks to the database every second. */
 const SILENT_AFTER_S = 30;
 const ENDPOINT_TIMEOUT_MS = 2_000;
 

@@ -82,7 +82,8 @@ export class TemplateCache {
  * series in the same order. Then all its rows are copied as one block, and only times and values are written.
  */
 export class RowGroup {
-  /** Beyond `#rows` these are what the last batch left: to compare with. */
+  /** Series and template of each row. Beyond `#rows` they are what the last batch left: to compare with. */
+  readonly #series: Series[] = [];
   readonly #templates: RowTemplate[] = [];
   /** Time and value of each row, in turn. An array of numbers only: the engine keeps them unboxed. */
   readonly #numbers: number[] = [];
@@ -97,9 +98,15 @@ export class RowGroup {
     return this.#rows;
   }
 
-  add(template: RowTemplate, timestampUs: number, value: number): void {
+  /** The template of this series if it was the next row of the last batch too, which spares a look into the cache. */
+  expected(series: Series): RowTemplate | undefined {
+    return this.#series[this.#rows] === series ? this.#templates[this.#rows] : undefined;
+  }
+
+  add(series: Series, template: RowTemplate, timestampUs: number, value: number): void {
     const row = this.#rows++;
-    if (this.#templates[row] !== template) {
+    if (this.#series[row] !== series) {
+      this.#series[row] = series;
       this.#templates[row] = template;
       this.#changed = true;
     }
@@ -120,6 +127,7 @@ export class RowGroup {
       at += template.length;
     }
     if (same && this.#block === undefined) this.#block = bytes.slice(offset, at);
+    this.#series.length = this.#rows;
     this.#templates.length = this.#rows;
     this.#lastRows = this.#rows;
     this.#rows = 0;

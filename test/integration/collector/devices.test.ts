@@ -4,8 +4,10 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Collector } from '../../../src/lib/collector/collector.ts';
+import { openClient } from '../../../src/lib/database/connection.ts';
+import { readSql } from '../../../src/lib/packageRoot.ts';
 import { pduEntries, testCollector } from '../../support/collector.ts';
-import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { type TestDatabase, targetOf, testDatabase } from '../../support/database.ts';
 import { type HalfOpenProxy, halfOpenProxy } from '../../support/halfOpenProxy.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { type Snmpd, snmpdPath, startSnmpd } from '../../support/snmpd.ts';
@@ -179,6 +181,32 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('a collector', () 
       protocol: 'snmp',
     };
   }
+
+  it('needs no more rights than those of kw_collector', async () => {
+    const user = `kw_test_collector_${process.pid}`;
+    await db.client.query(`CREATE ROLE ${user} LOGIN PASSWORD 'secret' IN ROLE kw_collector`);
+    try {
+      const database = targetOf((await db.client.query('SELECT current_database() AS name')).rows[0].name, {
+        user,
+        password: 'secret',
+      });
+      const { collector, log } = await start(database);
+      await collector.start(optional());
+      await enable(60);
+      await sleep(3_000);
+      expect(await boardValues()).toBeGreaterThan(5);
+      const told = await db.client.query(
+        'SELECT (SELECT count(*)::int FROM kw.metric_catalogue) AS metrics, (SELECT count(*)::int FROM kw.device_status) AS devices',
+      );
+      expect(told.rows).toEqual([{ metrics: 2, devices: 1 }]);
+      const client = await openClient(database);
+      await client.query(readSql('queries/collector_maintain')).finally(() => client.end());
+      expect(await collector.stop(() => 5_000)).toBe(0);
+      expect(log).toEqual([]);
+    } finally {
+      await db.client.query(`DROP ROLE ${user}`);
+    }
+  });
 
   it('publishes up to where everything is stored, and keeps that promise', async () => {
     const { collector } = await start(db.target);

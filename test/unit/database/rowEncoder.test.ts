@@ -16,9 +16,9 @@ function encode(samples: readonly Sample[], group = new RowGroup()): Buffer {
   const size = templates.reduce((sum, template) => sum + template.length, 0);
   const copy = Buffer.alloc(COPY_HEADER.length + size + COPY_TRAILER.length);
   const view = new DataView(copy.buffer, copy.byteOffset, copy.byteLength);
-  samples.forEach(({ timestampUs, value }, index) => {
-    group.add(templates[index] as Uint8Array, timestampUs, value);
-  });
+  for (const { series, timestampUs, value } of samples) {
+    group.add(series, group.expected(series) ?? templateOf(series), timestampUs, value);
+  }
   const end = group.write(copy, view, COPY_HEADER.copy(copy));
   COPY_TRAILER.copy(copy, end);
   return copy;
