@@ -1,14 +1,16 @@
 /** The base of every command: how errors look, and what --json means. */
 import { Command } from '@oclif/core';
 import { EXIT_FAILURE, KwError } from './lib/errors.ts';
+import { usageError } from './usageError.ts';
 
 export abstract class KwCommand extends Command {
   /**
-   * Expected failures become one sentence and a hint on stderr (with --json: an object on stdout), and their
-   * exit code; everything else goes to oclif, which shows usage errors and defects.
+   * Expected failures and mistakes in flags become one sentence and a hint on stderr (with --json: an object on
+   * stdout), and their exit code; everything else goes to oclif, which shows defects.
    */
-  protected override async catch(error: Error & { exitCode?: number }): Promise<unknown> {
-    if (!(error instanceof KwError)) return super.catch(error);
+  protected override async catch(thrown: Error & { exitCode?: number }): Promise<unknown> {
+    const error = thrown instanceof KwError ? thrown : this.#usageError(thrown);
+    if (error === undefined) return super.catch(thrown);
     if (this.jsonEnabled()) {
       this.logJson({ error: { message: error.message, code: error.code, hint: error.hint } });
     } else {
@@ -16,5 +18,10 @@ export abstract class KwCommand extends Command {
       if (error.hint) this.logToStderr(`    ${error.hint}`);
     }
     return this.exit(error.exit ?? EXIT_FAILURE);
+  }
+
+  #usageError(error: Error): KwError | undefined {
+    const command = `${this.config.bin} ${(this.id ?? '').replaceAll(':', ' ')}`;
+    return usageError(error, command, Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags }));
   }
 }

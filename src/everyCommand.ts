@@ -1,8 +1,10 @@
 /** All commands, by oclif. A module of its own, so that quick.ts runs without loading it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { execute, type Interfaces, settings } from '@oclif/core';
+import { Config, flush, handle, type Interfaces, run, settings } from '@oclif/core';
+import type { KwError } from './lib/errors.ts';
 import { packageRoot } from './lib/packageRoot.ts';
+import { unknownCommand } from './unknownCommand.ts';
 
 /** The commands of kw's oclif plugins, and the list of all commands. */
 const NEED_PLUGINS = new Set([undefined, 'help', '--help', '-h', 'autocomplete']);
@@ -10,7 +12,21 @@ const NEED_PLUGINS = new Set([undefined, 'help', '--help', '-h', 'autocomplete']
 export async function runEveryCommand(): Promise<void> {
   // Commands come from the bundle, always: without this, NODE_ENV=test sends oclif looking for ts-node.
   settings.enableAutoTranspile = false;
-  await execute({ loadOptions: loadOptions(process.argv[2]) });
+  const options = loadOptions(process.argv[2]);
+  try {
+    await run(process.argv.slice(2), options);
+    flush();
+  } catch (error) {
+    const unknown = error instanceof Error ? await nameUnknown(error, options) : undefined;
+    if (unknown === undefined) return handle(error as Error);
+    process.stderr.write(`kw: ${unknown.message}\n    ${unknown.hint}\n`);
+    process.exitCode = unknown.exit;
+  }
+}
+
+async function nameUnknown(error: Error, options: Interfaces.LoadOptions): Promise<KwError | undefined> {
+  const { commandIDs, topics } = await Config.load(options);
+  return unknownCommand(error, [...commandIDs, ...topics.map(({ name }) => name)]);
 }
 
 /** Looking for plugins and reading them takes 20 ms; most commands do without. */

@@ -3,7 +3,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 
 /** As src/lib/dataFolder.ts: the same for every checkout of kw. */
 function dataFolder(env) {
@@ -12,8 +12,18 @@ function dataFolder(env) {
   return join(homedir(), '.local', 'share', 'kw');
 }
 
-/** A folder of its own below the data folder: the demo never touches a database with real metrics. */
-export const demoFolder = join(dataFolder(process.env), 'demo');
+/**
+ * A folder of its own below the data folder: the demo never touches a database with real metrics. In a shell where
+ * somebody went on as the demo tells, KW_DATA_DIR is that folder already.
+ */
+export function demoFolderOf(env) {
+  const folder = dataFolder(env);
+  return basename(folder) === 'demo' && existsSync(join(folder, 'state.json'))
+    ? folder
+    : join(folder, 'demo');
+}
+
+export const demoFolder = demoFolderOf(process.env);
 export const configFile = join(demoFolder, 'kw.yaml');
 export const logFolder = join(demoFolder, 'log');
 const stateFile = join(demoFolder, 'state.json');

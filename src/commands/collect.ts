@@ -23,7 +23,10 @@ export default class Collect extends KwCommand {
   static override flags = {
     once: Flags.boolean({ description: 'read everything once and end' }),
     'dry-run': Flags.boolean({ description: 'print what would be stored, and store nothing' }),
-    json: Flags.boolean({ description: 'print one JSON object a line', dependsOn: ['dry-run'] }),
+    json: Flags.boolean({
+      description: 'with --dry-run: print one JSON object a line',
+      relationships: [{ type: 'all', flags: ['dry-run'] }],
+    }),
     only: Flags.string({
       description: 'read only this device (may be given several times)',
       helpValue: 'DEVICE',

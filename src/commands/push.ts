@@ -16,7 +16,7 @@ export default class Push extends KwCommand {
     '<%= config.bin %> push my_metric_watt 42',
     '<%= config.bin %> push my_metric_watt 42 --device node-1 --at 2026-11-22T10:00:00+01:00 --label run=3',
     '<%= config.bin %> push --file results.csv --all-or-nothing',
-    'jq -c ... results.json | <%= config.bin %> push --label run=3',
+    '<%= config.bin %> push --label run=3 < results.ndjson',
   ];
   static override enableJsonFlag = true;
   static override args = {

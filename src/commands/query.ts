@@ -108,7 +108,7 @@ export default class Query extends KwCommand {
       this.logToStderr(
         limit === MAX_TABLE_ROWS
           ? `the first ${limit} rows, which is as long as a table gets; --format csv has all`
-          : `the first ${limit} rows; --limit 0 shows all, --format csv is for programs`,
+          : `the first ${limit === 1 ? 'row' : `${limit} rows`}; --limit 0 shows all, --format csv is for programs`,
       );
     }
     return notes;

@@ -33,3 +33,8 @@ export class KwError extends Error {
     this.exit = options.exit ?? EXIT_FAILURE;
   }
 }
+
+/** The words of a failed system call without what only a programmer wants: `ENOENT: no such file or directory, open 'x'`. */
+export function systemWords({ message }: Error): string {
+  return /^E[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? message;
+}

@@ -4,9 +4,10 @@ import { settingsFlags } from '../../lib/config/flags.ts';
 export default class ConfigCheck extends KwCommand {
   static override summary = 'check kw.yaml and the metric files';
 
-  static override description = `reads the settings and every file of metrics.d, and prints what is wrong as
-file:line:column, what to write instead, and what would be collected. Nothing is asked of devices or databases.
-Exits 1 when there are errors, 0 when there are only warnings.`;
+  static override description =
+    'Reads the settings and every file of metrics.d, and prints what is wrong as file:line:column, what to write ' +
+    'instead, and what would be collected. Nothing is asked of devices or databases. Exits with 1 when there are ' +
+    'errors, with 0 when there are only warnings.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %>',

@@ -39,7 +39,7 @@ export default class DbStatus extends KwCommand {
     return withClient(settings, async (client, target) => {
       const status = await readStatus(client, await checkSchema(client));
       const show = (name: string, text: string) => this.log(`${name.padEnd(13)}${text}`);
-      show('database', target.embedded ? `embedded, ${target.label}` : target.label);
+      show('database', target.label);
       show('server', `${status.server}${status.timescaledb ? `, TimescaleDB ${status.timescaledb}` : ''}`);
       show('schema', `${status.schema} (${status.flavour})`);
       show('size', formatBytes(status.databaseBytes));

@@ -5,9 +5,10 @@ import { settingsFlags } from '../../lib/config/flags.ts';
 export default class DeviceProbe extends KwCommand {
   static override summary = 'read one URL once, and say everything about it';
 
-  static override description = `reads a device as the collector would, without storing anything: what the URL
-was resolved to, value, type, time stamp, duration and problems. The URL has the form of the metric files; quote it for
-the shell. Exits 1 when nothing could be read.`;
+  static override description =
+    'Reads a device as the collector would, without storing anything: what the URL was resolved to, value, type, ' +
+    'timestamp, duration and problems. The URL has the form of the metric files; quote it for the shell. ' +
+    'Exits with 1 when nothing could be read.';
 
   static override examples = [
     "<%= config.bin %> <%= command.id %> 'snmp://public@pdu-1/1.3.6.1.2.1.1.3.0'",

@@ -39,7 +39,7 @@ function selectDevices(entries: readonly MetricEntry[], only: readonly string[])
     const [near] = closest(device, known);
     throw new KwError(`no metric of a device ${JSON.stringify(device)} is configured`, {
       code: 'UNKNOWN_DEVICE',
-      hint: near ? `did you mean ${near}?` : 'kw config check lists the devices',
+      hint: near ? `did you mean ${near}?` : 'devices are named by device_id in the metric files',
     });
   }
   const wanted = new Set(only);

@@ -110,10 +110,11 @@ export async function runJobStop(flags: StopFlags, io: PrologIo): Promise<Stoppe
   );
   const { endedNodes } = stopped;
   const label = jobLabel(stopped.job);
-  io.note(
-    endedNodes === 0
-      ? `job ${label} had no such nodes any more`
-      : `job ${label} gave back ${endedNodes} ${endedNodes === 1 ? 'node' : 'nodes'}`,
-  );
+  const nodes = `${endedNodes} ${endedNodes === 1 ? 'node' : 'nodes'}`;
+  if (request.nodes === undefined) {
+    io.note(endedNodes === 0 ? `job ${label} had ended already` : `job ${label} has ended, with ${nodes}`);
+  } else {
+    io.note(endedNodes === 0 ? `job ${label} had no such nodes any more` : `job ${label} gave back ${nodes}`);
+  }
   return stopped;
 }

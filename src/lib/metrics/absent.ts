@@ -157,7 +157,7 @@ function whyUnknown(
   if (broken !== undefined) return whyAbsent(broken);
   return selection.metrics === undefined
     ? 'configured, but without values in this time'
-    : 'no such metric is configured for it';
+    : 'no such metric is configured there';
 }
 
 /** Names under a key, and keys that have the same names. */

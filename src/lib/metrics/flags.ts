@@ -61,33 +61,33 @@ export const selectionFlags = {
   }),
 };
 
+/** Relations by `relationships`: from `exclusive` and `dependsOn` oclif makes a usage line with holes. */
 export const valueFlags = {
   rate: Flags.boolean({
     description: 'counters as values per second; a counter that falls was reset',
     helpGroup: VALUES,
-    exclusive: ['summary'],
   }),
   every: Flags.string({
     description: 'one value for each period, such as 10s or 1m',
     helpGroup: VALUES,
     helpValue: 'DURATION',
-    exclusive: ['summary'],
   }),
   agg: Flags.string({
     description: 'how --every makes one value of many; default mean',
     helpGroup: VALUES,
     options: [...AGGREGATES],
-    dependsOn: ['every'],
+    relationships: [{ type: 'all', flags: ['every'] }],
   }),
   summary: Flags.boolean({
-    description: 'the 5-minute summary (mean, min, max, count), which reaches back furthest and is quickest',
+    description:
+      'the 5-minute summary (mean, min, max, count), which reaches back furthest and is quickest; ' +
+      'not with --rate, --every or --wide',
     helpGroup: VALUES,
-    exclusive: ['rate', 'every', 'wide'],
+    relationships: [{ type: 'none', flags: ['rate', 'every', 'wide'] }],
   }),
   wide: Flags.boolean({
     description: 'one column for each device and metric; --every makes them share their times',
     helpGroup: VALUES,
-    exclusive: ['summary'],
   }),
 };
 

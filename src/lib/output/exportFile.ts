@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs';
 import { type FileHandle, link, lstat, open, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createGzip, type Gzip } from 'node:zlib';
-import { KwError } from '../errors.ts';
+import { KwError, systemWords } from '../errors.ts';
 import type { Destination } from './destination.ts';
 
 export interface ExportFile extends Destination {
@@ -167,5 +167,5 @@ function exists(path: string): KwError {
 }
 
 function failed(path: string, error: Error): KwError {
-  return new KwError(`cannot write ${path}: ${error.message}`, { code: 'FILE_FAILED', cause: error });
+  return new KwError(`cannot write ${path}: ${systemWords(error)}`, { code: 'FILE_FAILED', cause: error });
 }

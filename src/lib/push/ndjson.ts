@@ -77,7 +77,8 @@ function text(key: string, value: unknown): string | undefined {
 
 function number(value: unknown): number | undefined {
   if (value === undefined || value === null || typeof value === 'number') return value ?? undefined;
+  const written = typeof value === 'string' ? value : JSON.stringify(value);
   const parsed = typeof value === 'string' ? parseValue(value.trim()) : undefined;
-  if (parsed === undefined) throw new LineError(`the value ${quoted(JSON.stringify(value))} is not a number`);
+  if (parsed === undefined) throw new LineError(`the value ${quoted(written)} is not a number`);
   return parsed;
 }

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import type pg from 'pg';
 import { parseValue } from '../devices/prometheus/numbers.ts';
-import { EXIT_USAGE, KwError } from '../errors.ts';
+import { EXIT_USAGE, KwError, systemWords } from '../errors.ts';
 import { labelsProblem, nameProblem } from '../limits.ts';
 import type { Labels } from '../sample.ts';
 import { nowUs, parseTimeUs } from '../time.ts';
@@ -126,7 +126,7 @@ function openFile(file: string): NodeJS.ReadableStream & AsyncIterable<Buffer> {
     if (fstatSync(fd).isDirectory()) throw new Error('it is a folder');
     return createReadStream(file, { fd });
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
+    const said = error instanceof Error ? systemWords(error) : String(error);
     throw new KwError(`cannot read ${file}: ${said}`, { code: 'PUSH_FILE' });
   }
 }

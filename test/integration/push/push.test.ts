@@ -97,7 +97,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
     expect({ stderr, stdout, code }).toEqual({
       stdout: '',
       stderr: [
-        'line 2: the value "\\"x\\"" is not a number',
+        'line 2: the value "x" is not a number',
         'line 3: the timestamp lies too far in the past',
         'stored 2 values, refused 2 lines, removed 1 label that begins with _',
         '',

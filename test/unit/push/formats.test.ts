@@ -72,7 +72,7 @@ describe('NDJSON', () => {
       '3! unknown key "metric": the keys are timestamp, device_id, metric_id, value, labels',
       '4! there is no metric name',
       '5! there is no value',
-      '6! the value "\\"many\\"" is not a number',
+      '6! the value "many" is not a number',
       '7! "yesterdy" is not a time that kw can read (write 2026-11-22T10:00:00, 2026-11-22T10:00:00.123456+01:00, epoch seconds, -2h, now, today or yesterday)',
       '8! "1795341600123" is too far in the future: milliseconds? (kw reads seconds: 1795341600.123)',
       '9! the label "a" is neither text nor a number',

@@ -16,7 +16,7 @@ import { timestampProblem } from '../../limits.ts';
 import type { Sample, Series } from '../../sample.ts';
 import type { Problem, ProblemKind } from '../driver.ts';
 import { NumberScanner } from './numbers.ts';
-import type { Refused, Selected, Selection } from './selection.ts';
+import { CUSTOM_NAME, type Refused, type Selected, type Selection } from './selection.ts';
 import { nameOf, parseSeriesText } from './seriesText.ts';
 import { quote, Tally } from './tally.ts';
 import { type ExpositionFormat, parseValueText } from './valueText.ts';
@@ -175,6 +175,8 @@ export class PageReader {
 
   #reportMissing(): void {
     const missing = new Set(this.#selection.names);
+    // It is on the page only while a user of the node says something through it.
+    missing.delete(CUSTOM_NAME);
     if (missing.size === 0) return;
     for (const line of this.#lines) if (line.wantedName !== undefined) missing.delete(line.wantedName);
     if (missing.size === 0) return;
