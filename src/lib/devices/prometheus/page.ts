@@ -152,13 +152,19 @@ export class PageReader {
     this.#reportMissing();
     this.#expected = this.#lines;
     // Lines that went away are forgotten, late enough that a page which flaps does not cost the work each time.
-    if (this.#byText.size > 2 * this.#lines.length + 1000) this.#rebuild();
+    // Series are counted by themselves: a page with new ones each time fills the map of texts only up to its bound.
+    if (Math.max(this.#byText.size, this.#targets.size) > 2 * this.#lines.length + 1000) this.#rebuild();
     const result = { samples: this.#samples, problems: this.#tally.problems() };
     this.#bytes = Buffer.alloc(0);
     this.#page = '';
     this.#lines = [];
     this.#samples = [];
     return result;
+  }
+
+  /** How many lines and series are kept for the next page. */
+  get remembered(): { lines: number; series: number } {
+    return { lines: this.#byText.size, series: this.#targets.size };
   }
 
   #forget(): void {

@@ -321,6 +321,18 @@ describe('what users may not say', () => {
   });
 });
 
+describe('memory', () => {
+  it('stays bounded when a full page has new series each time', () => {
+    const pages = reader({ maxSeries: 100 });
+    for (let page = 0; page < 200; page++) {
+      const lines = Array.from({ length: 120 }, (_, line) => `m{request="${page * 120 + line}"} 1\n`);
+      expect(read(pages, lines.join('')).samples).toHaveLength(100);
+    }
+    expect(pages.remembered.lines).toBeLessThanOrEqual(1_300);
+    expect(pages.remembered.series).toBeLessThanOrEqual(1_400);
+  });
+});
+
 describe('kwollect_custom', () => {
   it("becomes the user's own metric, with the time that the user says", () => {
     const page = `kwollect_custom{_metric_id="app_watt",run="3"} 42
