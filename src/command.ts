@@ -1,9 +1,20 @@
 /** The base of every command: how errors look, and what --json means. */
+import { format } from 'node:util';
 import { Command } from '@oclif/core';
 import { EXIT_FAILURE, KwError } from './lib/errors.ts';
+import { printableLines } from './lib/printable.ts';
 import { usageError } from './usageError.ts';
 
 export abstract class KwCommand extends Command {
+  /** Names from devices and users cannot act on the terminal, whatever a command prints. */
+  override log(message = '', ...values: unknown[]): void {
+    super.log('%s', printableLines(format(message, ...values)));
+  }
+
+  override logToStderr(message = '', ...values: unknown[]): void {
+    super.logToStderr('%s', printableLines(format(message, ...values)));
+  }
+
   /**
    * Expected failures and mistakes in flags become one sentence and a hint on stderr (with --json: an object on
    * stdout), and their exit code; everything else goes to oclif, which shows defects.

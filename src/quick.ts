@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { EXIT_FAILURE, KwError } from './lib/errors.ts';
 import type { PrologIo } from './lib/jobs/prologCommands.ts';
+import { printableLines } from './lib/printable.ts';
 
 type Value = string | boolean | (string | boolean)[] | undefined;
 type Values = Record<string, Value>;
@@ -75,17 +76,21 @@ export async function runQuick(argv: readonly string[]): Promise<boolean> {
   try {
     const result = await run(parsed, {
       json,
-      note: (line) => process.stderr.write(`${line}\n`),
+      note: (line) => tell(line),
     });
     if (json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   } catch (error) {
     if (!(error instanceof KwError)) throw error;
     const { message, code, hint } = error;
     if (json) process.stdout.write(`${JSON.stringify({ error: { message, code, hint } }, null, 2)}\n`);
-    else process.stderr.write(`kw: ${message}\n${hint ? `    ${hint}\n` : ''}`);
+    else tell(`kw: ${message}${hint ? `\n    ${hint}` : ''}`);
     process.exitCode = error.exit ?? EXIT_FAILURE;
   }
   return true;
+}
+
+function tell(text: string): void {
+  process.stderr.write(`${printableLines(text)}\n`);
 }
 
 interface Parsed {

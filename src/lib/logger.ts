@@ -2,7 +2,8 @@
  * Logs of the daemons: to stderr, since stdout is for data; readable on a terminal, JSON lines elsewhere.
  * Messages name devices by their safe URL; should a secret come near the log all the same, its field is redacted.
  */
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions as PinoOptions, pino } from 'pino';
+import { printableLines } from './printable.ts';
 
 export type { Logger } from 'pino';
 
@@ -27,9 +28,18 @@ export interface LoggerOptions {
 }
 
 export async function makeLogger({ level, destination }: LoggerOptions): Promise<Logger> {
-  const options = {
+  const options: PinoOptions = {
     level,
     base: null,
+    // Messages and fields quote devices, files and databases; readable logs go to a terminal as they are.
+    hooks: {
+      logMethod(values, method) {
+        method.apply(this, values.map(safe) as typeof values);
+      },
+    },
+    formatters: {
+      log: (fields) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, safe(value)])),
+    },
     redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '***' },
   };
   if (destination) return pino(options, destination);
@@ -44,4 +54,8 @@ export async function makeLogger({ level, destination }: LoggerOptions): Promise
     return pino(options, stream);
   }
   return pino(options, pino.destination({ dest: 2, sync: true }));
+}
+
+function safe(value: unknown): unknown {
+  return typeof value === 'string' ? printableLines(value) : value;
 }

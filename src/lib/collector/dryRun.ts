@@ -3,6 +3,7 @@ import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settings.ts';
 import { TemplateCache } from '../database/rowEncoder.ts';
 import { timestampProblem } from '../limits.ts';
+import { printable } from '../printable.ts';
 import type { Sample } from '../sample.ts';
 import { formatUtc } from '../time.ts';
 import { type Clock, systemClock, WallClock } from './clock.ts';
@@ -91,9 +92,4 @@ export function sampleJson({ series, timestampUs, value }: Sample): string {
     value: Number.isFinite(value) ? value : String(value),
     labels: series.labels,
   });
-}
-
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => JSON.stringify(char).slice(1, -1));
 }

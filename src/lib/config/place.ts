@@ -1,4 +1,5 @@
 /** What is wrong in the configuration, and where. */
+import { printable } from '../printable.ts';
 import type { Place } from './model.ts';
 
 /** One thing to mend (`error`) or to know (`warning`). Never contains a secret. */
@@ -58,17 +59,14 @@ export class ProblemList {
     const count = (this.#countByFile.get(file) ?? 0) + 1;
     this.#countByFile.set(file, count);
     if (count > MAX_PROBLEMS_PER_FILE) return;
-    const texts = { message: printable(message), ...(hint === undefined ? {} : { hint: printable(hint) }) };
+    const texts = { message: oneLine(message), ...(hint === undefined ? {} : { hint: oneLine(hint) }) };
     this.#problems.push({ place, severity, ...texts });
   }
 }
 
 /** One line of bounded length that moves no cursor: parts of it may come from the file. */
-function printable(text: string): string {
-  const line = text.replace(
-    /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+function oneLine(text: string): string {
+  const line = printable(text);
   return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}...` : line;
 }
 

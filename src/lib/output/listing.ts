@@ -1,10 +1,11 @@
 /** Short lists for people, such as `kw job list`: aligned columns under a heading, no frame. */
+import { printable } from '../printable.ts';
 
 const GAP = '  ';
 
 /** Lines without trailing blanks. Cells must be single lines; the last column is never padded. */
 export function listing(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [heading, ...rows].map((row) => row.map(oneLine));
+  const all = [heading, ...rows].map((row) => row.map(printable));
   const widths = heading.map((_, column) => Math.max(...all.map((row) => [...(row[column] ?? '')].length)));
   return all
     .map((row) =>
@@ -14,11 +15,4 @@ export function listing(heading: readonly string[], rows: readonly (readonly str
         .trimEnd(),
     )
     .join('\n');
-}
-
-/** Names come from users: a newline would break the columns, an escape sequence the terminal. */
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, (character) =>
-    JSON.stringify(character).slice(1, -1).replace('\x7f', '\\u007f'),
-  );
 }

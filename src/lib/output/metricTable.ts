@@ -1,6 +1,7 @@
 /** `kw metrics` for people. */
+import { printable } from '../printable.ts';
 import { formatAge } from '../time.ts';
-import { alignNumbers, type Column, numberFor, printable, renderTable } from './table.ts';
+import { alignNumbers, type Column, numberFor, renderTable } from './table.ts';
 
 export interface MetricLine {
   readonly device: string;

@@ -1,5 +1,6 @@
 /** Rows for people: aligned columns, local times, units, labels in short. */
 import Table from 'cli-table3';
+import { printable } from '../printable.ts';
 import { formatLocal } from '../time.ts';
 import { numberText } from './byteWriter.ts';
 import type { RowSeries, RowSink, SummaryFields } from './row.ts';
@@ -162,14 +163,6 @@ export function alignNumbers(texts: readonly string[]): string[] {
   };
   const most = Math.max(0, ...texts.map(decimals));
   return texts.map((text) => (/^-?\d/.test(text) ? text + ' '.repeat(most - decimals(text)) : text));
-}
-
-/** Text from outside in a terminal: control characters cannot act. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return code < 0x10000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\u{${code.toString(16)}}`;
-  });
 }
 
 /** Six significant digits are enough for people; whole numbers are shown whole. */

@@ -1,4 +1,5 @@
 /** What `kw push` tells on stderr: refused lines as they come, a count on a terminal, one line at the end. */
+import { printable } from '../printable.ts';
 import type { PushReport } from './push.ts';
 import type { Refusal } from './pushRow.ts';
 
@@ -42,7 +43,7 @@ export class PushProgress {
 
   #refusal({ line, reason }: Refusal): void {
     if (++this.#told > MAX_TOLD) return;
-    this.#write(line === 0 ? `kw: ${reason}\n` : `line ${line}: ${reason}\n`);
+    this.#write(`${line === 0 ? 'kw' : `line ${line}`}: ${printable(reason)}\n`);
   }
 
   #progress(lines: number, stored: number): void {
