@@ -156,11 +156,13 @@ async function demo() {
 
 function farewell(job, state) {
   const run = `node ${KW}`;
-  // This variable of the user's would be stronger than data_dir in the demo's kw.yaml.
+  // These variables of the user's would be stronger than the demo's kw.yaml.
   const dataDir = process.env.KW_DATA_DIR ? ` KW_DATA_DIR=${demoFolder}` : '';
+  const others = ['KW_DATABASE_URL', 'KW_URL'].filter((name) => process.env[name]);
+  const unset = others.length > 0 ? `unset ${others.join(' ')}\n   ` : '';
   say(`
 ${bold('How to go on')}
-   export KW_CONFIG=${configFile}${dataDir}
+   ${unset}export KW_CONFIG=${configFile}${dataDir}
    ${run} query --job ${job} --metric 'pdu_*' --every 5s
    ${run} query --job ${job} --format csv
    ${run} export csv --job ${job} -o job-${job}.csv

@@ -28,7 +28,7 @@ export interface ExportFlags extends ParsedFlags {
 export abstract class ExportCommand extends KwCommand {
   protected async export(format: MachineFormat, flags: ExportFlags): Promise<void> {
     const { loadSettings } = await import('./lib/config/settings.ts');
-    const { readRequest, requireDatabase } = await import('./lib/metrics/flags.ts');
+    const { readRequest } = await import('./lib/metrics/flags.ts');
     const { withClient } = await import('./lib/database/connection.ts');
     const { cancelOnSignal } = await import('./lib/database/interrupt.ts');
     const { writeAnswer } = await import('./lib/metrics/answer.ts');
@@ -36,7 +36,6 @@ export abstract class ExportCommand extends KwCommand {
     const { createExportFile } = await import('./lib/output/exportFile.ts');
     const { Progress, sizeText, countText } = await import('./lib/output/progress.ts');
     const settings = loadSettings(flags);
-    requireDatabase(settings);
     const request = await readRequest(flags, settings.timeZone);
     const file = flags.output === '-' ? undefined : await createExportFile(flags.output, flags);
     const output = file ?? standardOutput();

@@ -34,13 +34,11 @@ export default class Metrics extends KwCommand {
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Metrics);
     const { loadSettings } = await import('../lib/config/settings.ts');
-    const { requireDatabase } = await import('../lib/metrics/flags.ts');
     const { withClient } = await import('../lib/database/connection.ts');
     const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
     const { listMetrics } = await import('../lib/metrics/listMetrics.ts');
     const { formatAge, formatUtc, nowUs } = await import('../lib/time.ts');
     const settings = loadSettings(flags);
-    requireDatabase(settings);
     const request = { jobs: flags.job, devices: flags.device, metrics: flags.metric };
     const list = await withClient(settings, async (client) => {
       const stop = cancelOnSignal(client);

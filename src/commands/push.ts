@@ -67,8 +67,11 @@ export default class Push extends KwCommand {
       timeZone: flags.tz ?? settings.timeZone,
     });
     const progress = new PushProgress(process.stderr);
+    // The first signal stores what was read and says how far that goes; a second one ends the process.
+    const interrupt = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort(signal));
     try {
-      const report = await withClient(settings, (client) => request.push(client, progress));
+      const report = await withClient(settings, (client) => request.push(client, progress, interrupt.signal));
       progress.end(report, { allOrNothing: flags['all-or-nothing'] });
       if (report.refused > 0) process.exitCode = 1;
       return report;

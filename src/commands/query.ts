@@ -44,12 +44,11 @@ export default class Query extends KwCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Query);
     const { loadSettings } = await import('../lib/config/settings.ts');
-    const { readRequest, requireDatabase } = await import('../lib/metrics/flags.ts');
+    const { readRequest } = await import('../lib/metrics/flags.ts');
     const { withClient } = await import('../lib/database/connection.ts');
     const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
     const { OutputClosed } = await import('../lib/output/destination.ts');
     const settings = loadSettings(flags);
-    requireDatabase(settings);
     const request = await readRequest(flags, settings.timeZone);
     try {
       await withClient(settings, async (client) => {

@@ -20,6 +20,8 @@ export interface DatabaseTarget {
 /** What of the settings decides about the database. */
 export interface DatabaseSettings {
   readonly databaseUrl?: string | undefined;
+  /** A `kw serve`; no database is meant then. */
+  readonly url?: string | undefined;
   readonly dataFolder: string;
 }
 
@@ -40,11 +42,17 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * The database that is meant: the configured one, else the embedded one if there is one (started if it is
  * stopped). Nothing else makes a database: a prolog without its environment must not write into a private one.
  *
- * @throws KwError NO_DATABASE
+ * @throws KwError NO_DATABASE; NO_HTTP_CLIENT where KW_URL is set: speaking to it comes with a later version
  */
 export async function resolveDatabase(settings: DatabaseSettings): Promise<DatabaseTarget> {
   const url = settings.databaseUrl;
   if (url) return { url, label: parseDatabaseUrl(url).label, embedded: false };
+  if (settings.url) {
+    throw new KwError('this version of kw speaks to a database only, not to KW_URL', {
+      code: 'NO_HTTP_CLIENT',
+      hint: 'set KW_DATABASE_URL (to read, a login with the role kw_reader will do)',
+    });
+  }
   if (embeddedExists(settings.dataFolder)) {
     const server = await startEmbedded(settings.dataFolder);
     return { url: server.url, label: server.label, embedded: true };

@@ -146,16 +146,3 @@ export async function readRequest(flags: ParsedFlags, timeZone: string | undefin
     waitMs: flags.wait === undefined ? 0 : parseDurationMs(flags.wait),
   };
 }
-
-/** @throws KwError NO_HTTP_CLIENT: reading over KW_URL comes with a later version */
-export function requireDatabase(settings: {
-  url?: string | undefined;
-  databaseUrl?: string | undefined;
-}): void {
-  if (settings.url && !settings.databaseUrl) {
-    throw new KwError('this version of kw reads from the database, not from KW_URL', {
-      code: 'NO_HTTP_CLIENT',
-      hint: 'set KW_DATABASE_URL (a login with the role kw_reader will do)',
-    });
-  }
-}

@@ -39,6 +39,8 @@ export interface PushOptions {
   readonly format?: PushFormat | undefined;
   readonly fileName?: string | undefined;
   readonly allOrNothing?: boolean | undefined;
+  /** Its abortion, with the name of a signal as the reason, ends the reading; whole lines before it are stored. */
+  readonly interrupt?: AbortSignal | undefined;
   /** Called for each refusal, as soon as it is known: not always in the order of the lines. */
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
   /** Called after each batch. */
@@ -54,7 +56,7 @@ export async function pushStream(
   const run = new PushRun(client, options);
   return await run.finish(async () => {
     let reader: RowReader | undefined;
-    for await (const lines of readLines(source)) {
+    for await (const lines of readLines(untilInterrupted(source, options.interrupt))) {
       for (const line of lines) {
         if (reader === undefined) {
           const text = line.bytes.toString('utf8');
@@ -68,6 +70,29 @@ export async function pushStream(
     for (const row of reader?.end() ?? []) await run.add(row);
   });
 }
+
+/** Fails at the interrupt instead of ending, so that nobody takes the piece of a line before it for a line. */
+async function* untilInterrupted(
+  source: AsyncIterable<Buffer>,
+  interrupt: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  if (interrupt === undefined) {
+    yield* source;
+    return;
+  }
+  const interrupted = new Promise<never>((_, reject) => {
+    interrupt.addEventListener('abort', () => reject(new Interrupted()), { once: true });
+  });
+  interrupted.catch(() => undefined);
+  const chunks = source[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await Promise.race([chunks.next(), interrupted]);
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
+class Interrupted extends Error {}
 
 /** Pushes a single row. */
 export async function pushRow(
@@ -126,10 +151,14 @@ class PushRun {
     if (allOrNothing) await this.#client.query('BEGIN');
     const timer = setInterval(() => void this.#flush().catch(() => {}), FLUSH_INTERVAL_MS);
     try {
-      await read();
+      const interrupted = await read().then(() => false, ignoreInterrupt);
       await this.#flush();
       await this.#inFlight;
       if (this.#failure !== undefined) throw this.#failure;
+      if (interrupted) {
+        if (allOrNothing) await this.#client.query('ROLLBACK');
+        throw this.#interrupted();
+      }
       if (allOrNothing) {
         await this.#client.query(this.#refused > 0 ? 'ROLLBACK' : 'COMMIT');
         if (this.#refused > 0) this.#stored = 0;
@@ -180,9 +209,26 @@ class PushRun {
     });
   }
 
+  #interrupted(): KwError {
+    const { allOrNothing, interrupt } = this.#options;
+    const exit = interrupt?.reason === 'SIGTERM' ? 143 : 130;
+    if (allOrNothing) return new KwError('interrupted: nothing is stored', { code: 'PUSH_STOPPED', exit });
+    return new KwError(`interrupted after line ${this.#sentUpTo}, ${this.#stored} values are stored`, {
+      code: 'PUSH_STOPPED',
+      exit,
+      hint: `push again from line ${this.#sentUpTo + 1} on`,
+    });
+  }
+
   #refuse(refusal: Refusal): void {
     this.#refused++;
     if (this.#refusals.length < MAX_LISTED) this.#refusals.push(refusal);
     this.#options.onRefusal?.(refusal);
   }
+}
+
+/** Whether the reading was interrupted; other errors go on. */
+function ignoreInterrupt(error: unknown): true {
+  if (error instanceof Interrupted) return true;
+  throw error;
 }

@@ -26,7 +26,7 @@ export interface PushArguments {
 }
 
 export interface PushRequest {
-  push(client: pg.Client, progress: PushProgress): Promise<PushReport>;
+  push(client: pg.Client, progress: PushProgress, interrupt: AbortSignal): Promise<PushReport>;
 }
 
 /** Checks everything that can be checked before there is a connection. @throws KwError */
@@ -78,10 +78,11 @@ export function readPushRequest(
   }
   const source = fromStdin ? stdin : openFile(file);
   return {
-    push: (client, progress) =>
+    push: (client, progress, interrupt) =>
       pushStream(client, source, {
         ...options,
         ...progress.listeners,
+        interrupt,
         format: request.format as PushFormat | undefined,
         fileName: fromStdin ? undefined : basename(file),
       }),

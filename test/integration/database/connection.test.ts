@@ -87,6 +87,14 @@ describe('a connection', () => {
     });
   });
 
+  test('where KW_URL is set, nothing goes into a private embedded database instead', async () => {
+    await expect(
+      resolveDatabase({ dataFolder: '/nonexistent', url: 'https://kw.example.org' }),
+    ).rejects.toMatchObject({ code: 'NO_HTTP_CLIENT' });
+    const both = { dataFolder: '/nonexistent', url: 'https://kw.example.org', databaseUrl: db.url };
+    expect(await resolveDatabase(both)).toMatchObject({ url: db.url });
+  });
+
   test('NUL cannot be stored, and only that statement fails', async () => {
     await expect(
       db.client.query(

@@ -222,7 +222,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
       `kw: the label "_device_alias" begins with _, and those are kw's own\n    choose a name without _ in front\n`,
     );
     expect(await stderr(['push', '--file', '/does/not/exist'])).toMatch(
-      /^kw: cannot read \/does\/not\/exist: ENOENT/,
+      /^kw: cannot read \/does\/not\/exist: no such file or directory$/m,
     );
     expect(await stderr(['push', 'm', '1'])).toMatch(/cannot be reached/);
     const reader = `kw_test_reader_${process.pid}`;
@@ -256,6 +256,28 @@ describe.each(testFlavours)('on %s', (flavour) => {
     expect(seen.length).toBe(2);
     await client.end().catch(() => {});
   });
+
+  it.each([
+    [false, 'interrupted after line 3, 2 values are stored', 'push again from line 4 on', 2],
+    [true, 'interrupted: nothing is stored', undefined, 0],
+  ])(
+    'stores whole lines at Ctrl-C and says so (all or nothing: %s)',
+    async (allOrNothing, message, hint, rows) => {
+      const client = await openClient({ ...db.target, url: await login('alice') });
+      const defaults = { timestampUs: nowUs(), deviceId: 'd', metricId: 'm', labels: {} };
+      const interrupt = new AbortController();
+      async function* endless(): AsyncGenerator<Buffer> {
+        // The third value is cut in two.
+        yield Buffer.from('value\n1\n2\n34');
+        interrupt.abort('SIGINT');
+        await new Promise(() => {});
+      }
+      const pushing = pushStream(client, endless(), { defaults, allOrNothing, interrupt: interrupt.signal });
+      await expect(pushing).rejects.toMatchObject({ code: 'PUSH_STOPPED', exit: 130, message, hint });
+      expect(await stored()).toHaveLength(rows);
+      await client.end();
+    },
+  );
 
   describe('kw delete', () => {
     const at = (hoursAgo: number) => formatUtc(nowUs() - hoursAgo * 3600e6);
