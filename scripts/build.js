@@ -124,7 +124,7 @@ async function bundle() {
   const commands = filesBelow(join(root, 'src', 'commands')).filter((file) => file.endsWith('.ts'));
   const result = await build({
     absWorkingDir: root,
-    entryPoints: [join(root, 'src', 'main.ts'), join(root, 'src', 'demo', 'agent.ts'), ...commands],
+    entryPoints: [join(root, 'src', 'cli', 'main.ts'), join(root, 'src', 'demo', 'agent.ts'), ...commands],
     outbase: join(root, 'src'),
     outdir: dist,
     chunkNames: 'chunks/[name]-[hash]',

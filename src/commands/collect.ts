@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { KwCommand } from '../command.ts';
+import { KwCommand } from '../cli/command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
 import type { MetricEntry } from '../lib/config/model.ts';
 import { loadSettings, type Settings } from '../lib/config/settings.ts';

@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { KwCommand } from '../command.ts';
+import { KwCommand } from '../cli/command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
 import { deviceFlag, jobFlag, timeoutFlag } from '../lib/jobs/flags.ts';
 import type { Disabled } from '../lib/promotions/enable.ts';

@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { KwCommand } from '../command.ts';
+import { KwCommand } from '../cli/command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
 import type { MachineFormat, Notes } from '../lib/metrics/answer.ts';
 import { type QueryRequest, selectionFlags, valueFlags } from '../lib/metrics/flags.ts';

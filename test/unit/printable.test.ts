@@ -1,7 +1,7 @@
 /** Text from devices and users never acts on a terminal, whichever way it is printed. */
 import { Writable } from 'node:stream';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { KwCommand } from '../../src/command.ts';
+import { KwCommand } from '../../src/cli/command.ts';
 import { KwError } from '../../src/lib/errors.ts';
 import { makeLogger } from '../../src/lib/logger.ts';
 import { listing } from '../../src/lib/output/listing.ts';

@@ -1,10 +1,10 @@
 /** The quick way through the commands of prologs knows exactly what their oclif commands know. */
 import { describe, expect, it } from 'vitest';
+import { parseQuick, QUICK_COMMANDS, type QuickCommand } from '../../src/cli/quick.ts';
 import Disable from '../../src/commands/disable.ts';
 import Enable from '../../src/commands/enable.ts';
 import JobStart from '../../src/commands/job/start.ts';
 import JobStop from '../../src/commands/job/stop.ts';
-import { parseQuick, QUICK_COMMANDS, type QuickCommand } from '../../src/quick.ts';
 
 const OCLIF = { enable: Enable, disable: Disable, jobStart: JobStart, jobStop: JobStop };
 

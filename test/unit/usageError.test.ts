@@ -1,9 +1,9 @@
 /** Mistakes on the command line are told in one sentence, with what was probably meant. */
 import { Args, Command, Flags } from '@oclif/core';
 import { describe, expect, it } from 'vitest';
+import { unknownCommand } from '../../src/cli/unknownCommand.ts';
+import { usageError } from '../../src/cli/usageError.ts';
 import Query from '../../src/commands/query.ts';
-import { unknownCommand } from '../../src/unknownCommand.ts';
-import { usageError } from '../../src/usageError.ts';
 
 class Sample extends Command {
   static override args = { pattern: Args.string({ required: true, description: 'what to enable' }) };

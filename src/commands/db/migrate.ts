@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { KwCommand } from '../../command.ts';
+import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
 import { loadSettings } from '../../lib/config/settings.ts';
 import type { Flavour } from '../../lib/database/flavour.ts';

@@ -1,4 +1,4 @@
-import { KwCommand } from '../../command.ts';
+import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
 import { loadSettings } from '../../lib/config/settings.ts';
 import type { DatabaseStatus } from '../../lib/database/status.ts';

@@ -1,4 +1,4 @@
-import { KwCommand } from '../../command.ts';
+import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
 
 /** kw db stop */

@@ -1,4 +1,4 @@
-import { ExportCommand, exportFlags } from '../../exportCommand.ts';
+import { ExportCommand, exportFlags } from '../../cli/exportCommand.ts';
 
 /** kw export csv */
 export default class ExportCsv extends ExportCommand {

@@ -1,4 +1,4 @@
-import { ExportCommand, exportFlags } from '../../exportCommand.ts';
+import { ExportCommand, exportFlags } from '../../cli/exportCommand.ts';
 
 /** kw export json */
 export default class ExportJson extends ExportCommand {

@@ -1,4 +1,4 @@
-import { ExportCommand, exportFlags } from '../../exportCommand.ts';
+import { ExportCommand, exportFlags } from '../../cli/exportCommand.ts';
 
 /** kw export ndjson */
 export default class ExportNdjson extends ExportCommand {

@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { KwCommand } from '../../command.ts';
+import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
 import { jobFlag, timeoutFlag } from '../../lib/jobs/flags.ts';
 import type { StoppedJob } from '../../lib/jobs/startJob.ts';

@@ -71,7 +71,7 @@ async function freeUdpPort(): Promise<number> {
 describe('the package that npm pack makes', () => {
   test('holds the program, the SQL and the examples, and neither sources nor tests', () => {
     expect(files).toContain('bin/run.js');
-    expect(files).toContain('dist/main.js');
+    expect(files).toContain('dist/cli/main.js');
     expect(files).toContain('dist/commands/db/start.js');
     expect(files).toContain('oclif.manifest.json');
     expect(files).toContain('sql/migrations/0001_settings.sql');

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Config, flush, handle, type Interfaces, run, settings } from '@oclif/core';
-import type { KwError } from './lib/errors.ts';
-import { packageRoot } from './lib/packageRoot.ts';
+import type { KwError } from '../lib/errors.ts';
+import { packageRoot } from '../lib/packageRoot.ts';
 import { unknownCommand } from './unknownCommand.ts';
 
 /** The commands of kw's oclif plugins, and the list of all commands. */

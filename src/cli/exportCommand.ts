@@ -1,9 +1,9 @@
 /** What `kw export csv`, `json` and `ndjson` share: a query into a file, or into the standard output with `-o -`. */
 import { Flags } from '@oclif/core';
+import { settingsFlags } from '../lib/config/flags.ts';
+import type { MachineFormat } from '../lib/metrics/answer.ts';
+import { type ParsedFlags, selectionFlags, valueFlags } from '../lib/metrics/flags.ts';
 import { KwCommand } from './command.ts';
-import { settingsFlags } from './lib/config/flags.ts';
-import type { MachineFormat } from './lib/metrics/answer.ts';
-import { type ParsedFlags, selectionFlags, valueFlags } from './lib/metrics/flags.ts';
 
 export const exportFlags = {
   output: Flags.string({
@@ -27,14 +27,14 @@ export interface ExportFlags extends ParsedFlags {
 
 export abstract class ExportCommand extends KwCommand {
   protected async export(format: MachineFormat, flags: ExportFlags): Promise<void> {
-    const { loadSettings } = await import('./lib/config/settings.ts');
-    const { readRequest } = await import('./lib/metrics/flags.ts');
-    const { withClient } = await import('./lib/database/connection.ts');
-    const { cancelOnSignal } = await import('./lib/database/interrupt.ts');
-    const { writeAnswer } = await import('./lib/metrics/answer.ts');
-    const { OutputClosed, standardOutput } = await import('./lib/output/destination.ts');
-    const { createExportFile } = await import('./lib/output/exportFile.ts');
-    const { Progress, sizeText, countText } = await import('./lib/output/progress.ts');
+    const { loadSettings } = await import('../lib/config/settings.ts');
+    const { readRequest } = await import('../lib/metrics/flags.ts');
+    const { withClient } = await import('../lib/database/connection.ts');
+    const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
+    const { writeAnswer } = await import('../lib/metrics/answer.ts');
+    const { OutputClosed, standardOutput } = await import('../lib/output/destination.ts');
+    const { createExportFile } = await import('../lib/output/exportFile.ts');
+    const { Progress, sizeText, countText } = await import('../lib/output/progress.ts');
     const settings = loadSettings(flags);
     const request = await readRequest(flags, settings.timeZone);
     const file = flags.output === '-' ? undefined : await createExportFile(flags.output, flags);

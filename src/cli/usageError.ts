@@ -2,8 +2,8 @@
  * Mistakes on the command line, in kw's words: one sentence and what to do, instead of oclif's message followed by
  * the whole help, which pushes the message off the screen.
  */
-import { closest } from './lib/didYouMean.ts';
-import { EXIT_USAGE, KwError } from './lib/errors.ts';
+import { closest } from '../lib/didYouMean.ts';
+import { EXIT_USAGE, KwError } from '../lib/errors.ts';
 
 interface Argument {
   readonly name: string;

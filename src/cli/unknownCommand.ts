@@ -1,6 +1,6 @@
 /** What kw says about a command that it does not have. */
-import { closest } from './lib/didYouMean.ts';
-import { EXIT_USAGE, KwError } from './lib/errors.ts';
+import { closest } from '../lib/didYouMean.ts';
+import { EXIT_USAGE, KwError } from '../lib/errors.ts';
 
 /** oclif's words, with the command's own joined by colons. */
 const NOT_FOUND = /^command (\S+) not found$/;

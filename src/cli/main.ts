@@ -1,5 +1,5 @@
 /** Where every kw process begins: bin/run.js calls main(). */
-import { EXIT_FAILURE, systemWords } from './lib/errors.ts';
+import { EXIT_FAILURE, systemWords } from '../lib/errors.ts';
 import { runQuick } from './quick.ts';
 
 /** Runs the command named by the process's arguments. */

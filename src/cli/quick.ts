@@ -4,9 +4,9 @@
  * here; help, mistakes and everything else go to oclif, which knows the same commands (a test compares them).
  */
 import { parseArgs } from 'node:util';
-import { EXIT_FAILURE, KwError } from './lib/errors.ts';
-import type { PrologIo } from './lib/jobs/prologCommands.ts';
-import { printableLines } from './lib/printable.ts';
+import { EXIT_FAILURE, KwError } from '../lib/errors.ts';
+import type { PrologIo } from '../lib/jobs/prologCommands.ts';
+import { printableLines } from '../lib/printable.ts';
 
 type Value = string | boolean | (string | boolean)[] | undefined;
 type Values = Record<string, Value>;
@@ -127,7 +127,7 @@ export function parseQuick(argv: readonly string[]): Parsed | undefined {
 }
 
 async function run({ name, values, positionals }: Parsed, io: PrologIo): Promise<unknown> {
-  const commands = await import('./lib/jobs/prologCommands.ts');
+  const commands = await import('../lib/jobs/prologCommands.ts');
   const common = {
     timeout: text(values.timeout),
     config: text(values.config),

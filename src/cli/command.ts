@@ -1,8 +1,8 @@
 /** The base of every command: how errors look, and what --json means. */
 import { format } from 'node:util';
 import { Command } from '@oclif/core';
-import { EXIT_FAILURE, KwError } from './lib/errors.ts';
-import { printableLines } from './lib/printable.ts';
+import { EXIT_FAILURE, KwError } from '../lib/errors.ts';
+import { printableLines } from '../lib/printable.ts';
 import { usageError } from './usageError.ts';
 
 export abstract class KwCommand extends Command {
