@@ -34,7 +34,7 @@ export interface BatchBuilderOptions {
   readonly onNewSeries?: (series: Series) => void;
 }
 
-export const DAY_US = 86_400_000_000;
+const DAY_US = 86_400_000_000;
 
 /** A device without rows in that many batches is forgotten. */
 const IDLE_BATCHES = 100;

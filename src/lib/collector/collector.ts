@@ -69,8 +69,6 @@ export class Collector {
   readonly #link: DatabaseLink;
   readonly #maintenance: Maintenance;
   readonly #catalogue = new Catalogue();
-  /** Polls under way with the instant of their begin; the oldest is the first. */
-  readonly #running = new Map<Target, number>();
   /** Counters of targets that are not configured any more. */
   readonly #gone = { missed: 0 };
   readonly #counted = { polls: 0, read: 0 };
@@ -111,7 +109,6 @@ export class Collector {
       phaseGridMs: settings.collector.phaseGridMs,
       monotonicMs,
       nowUs,
-      running: this.#running,
       onResult: (target, loop, result) => this.#accept(target, loop, result),
       onGone: ({ counters }) => {
         this.#gone.missed += counters.missed;
@@ -190,8 +187,8 @@ export class Collector {
 
   /** Closes the batch that is being gathered, and hands it to the writer. */
   flush(): void {
-    const [oldestUs] = this.#running.values();
-    const horizonUs = oldestUs ?? this.#wallClock.nowUs();
+    // What a poll that is under way will give was measured after it began, at the earliest.
+    const horizonUs = Math.min(this.#wallClock.nowUs(), this.fleet.oldestPollUs());
     const batch = this.#builder.close(horizonUs);
     if (batch) this.writer.push(batch);
     else this.writer.advance(horizonUs);
@@ -207,7 +204,6 @@ export class Collector {
     await this.fleet.stopPolling(POLL_PATIENCE_MS);
     this.#schedule.stop();
     await this.fleet.close();
-    this.#running.clear();
     this.flush();
     const lost = await this.writer.stop(patienceMs());
     this.#reporter.statusChanged();

@@ -41,7 +41,6 @@ export async function dryRun(options: DryRunOptions): Promise<DryRun> {
     phaseGridMs: settings.collector.phaseGridMs,
     monotonicMs: () => clock.monotonicMs(),
     nowUs: () => wallClock.nowUs(),
-    running: new Map(),
     onGone: () => {},
     onDefect: (target, error) =>
       onProblem(`${target.hostPort}: a driver failed, which is a defect of kw: ${error}`),

@@ -86,6 +86,15 @@ export class Fleet {
     }
   }
 
+  /** When the oldest poll that is under way began; infinity when there is none. */
+  oldestPollUs(): number {
+    let oldestUs = Number.POSITIVE_INFINITY;
+    for (const { pollingSinceUs } of this.targets.values()) {
+      if (pollingSinceUs !== undefined && pollingSinceUs < oldestUs) oldestUs = pollingSinceUs;
+    }
+    return oldestUs;
+  }
+
   /** Reads everything once. */
   async readOnce(): Promise<void> {
     await Promise.all([...this.targets.values()].map((target) => target.readOnce()));

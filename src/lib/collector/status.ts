@@ -71,7 +71,7 @@ function statusOf(device: string, target: Target): DeviceStatus | undefined {
   return { device, protocol, up, lastPollUs, lastUpUs, pollMs, periodMs, polls, missed, errors, lastError };
 }
 
-export function shortestPeriodMs(target: Target): number | undefined {
+function shortestPeriodMs(target: Target): number | undefined {
   let shortest: number | undefined;
   for (const { periodMs } of target.loops) shortest = Math.min(shortest ?? periodMs, periodMs);
   return shortest;

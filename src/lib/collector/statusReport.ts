@@ -77,7 +77,7 @@ export function collectorReport(collector: Collector): StatusReport {
   };
 }
 
-export function deviceReport(collector: string, status: DeviceStatus): DeviceReport {
+function deviceReport(collector: string, status: DeviceStatus): DeviceReport {
   const { lastPollUs, lastUpUs } = status;
   return {
     collector,

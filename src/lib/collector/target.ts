@@ -34,8 +34,6 @@ export interface TargetSurroundings {
   readonly nowUs: () => number;
   /** Takes the result of each poll, after the target counted it. */
   readonly onResult: (target: Target, loop: Loop, result: PollResult) => void;
-  /** The polls under way and when each began: what has not been answered before cannot be called stored. */
-  readonly running: Map<Target, number>;
   /** The target is not configured any more: its counters are asked for the last time. */
   readonly onGone: (target: Target) => void;
   /** A driver broke its promise never to reject: a defect of kw, told and survived. */
@@ -65,7 +63,9 @@ export class Target {
   readonly #loops = new Map<number, Loop>();
   readonly #waiting: Loop[] = [];
   #current: Loop | undefined;
-  #idle: Promise<void> = Promise.resolve();
+  #startedMs = 0;
+  #startedUs = 0;
+  #whenIdle: (() => void)[] = [];
   #closed = false;
 
   constructor(key: string, session: Session, surroundings: TargetSurroundings) {
@@ -85,6 +85,11 @@ export class Target {
 
   get deviceIds(): string[] {
     return [...new Set(this.entries.map((entry) => entry.deviceId))];
+  }
+
+  /** When the poll under way began, in microseconds since the epoch. */
+  get pollingSinceUs(): number | undefined {
+    return this.#current && !this.#closed ? this.#startedUs : undefined;
   }
 
   get loops(): Iterable<Loop> {
@@ -124,14 +129,14 @@ export class Target {
   /** Reads every loop once, now, in turn; resolves when all are read. */
   async readOnce(): Promise<void> {
     for (const loop of this.#loops.values()) this.#request(loop);
-    while (this.#current) await this.#idle;
+    await this.#idle();
   }
 
   /** Stops the schedule; a poll that is under way goes on. Resolves when none is. */
   async stopPolling(): Promise<void> {
     for (const loop of this.#loops.values()) loop.scheduled?.cancel();
     this.#waiting.length = 0;
-    while (this.#current) await this.#idle;
+    await this.#idle();
   }
 
   async close(): Promise<void> {
@@ -139,7 +144,6 @@ export class Target {
     for (const loop of this.#loops.values()) loop.scheduled?.cancel();
     this.#loops.clear();
     this.#waiting.length = 0;
-    this.#surroundings.running.delete(this);
     await this.#session.close();
   }
 
@@ -177,43 +181,62 @@ export class Target {
       this.#waiting.push(loop);
       this.#waiting.sort((a, b) => a.periodMs - b.periodMs);
     } else {
-      this.#idle = this.#work(loop);
+      this.#begin(loop);
     }
   }
 
-  async #work(first: Loop): Promise<void> {
-    for (let loop: Loop | undefined = first; loop; loop = this.#waiting.shift()) {
-      this.#current = loop;
-      await this.#pollOnce(loop);
-    }
-    this.#current = undefined;
+  #idle(): Promise<void> {
+    return this.#current ? new Promise((resolve) => this.#whenIdle.push(resolve)) : Promise.resolve();
   }
 
-  async #pollOnce(loop: Loop): Promise<void> {
-    const { running, monotonicMs, nowUs, onResult, onDefect } = this.#surroundings;
-    const { counters } = this;
-    const startedMs = monotonicMs();
-    const startedUs = nowUs();
-    running.set(this, startedUs);
+  /** Starts a poll. Written with callbacks: of a poll of one value every promise is a noticeable part. */
+  #begin(loop: Loop): void {
+    const { monotonicMs, nowUs } = this.#surroundings;
+    this.#current = loop;
+    this.#startedMs = monotonicMs();
+    this.#startedUs = nowUs();
     try {
-      const result = await loop.poll.read(loop.timeoutMs);
+      loop.poll.read(loop.timeoutMs).then(this.#onResult, this.#onDefect);
+    } catch (error) {
+      this.#onDefect(error);
+    }
+  }
+
+  readonly #onResult = (result: PollResult): void => {
+    const { counters } = this;
+    try {
       if (this.#closed) return;
       counters.polls++;
       counters.samples += result.samples.length;
-      counters.pollMs = monotonicMs() - startedMs;
-      counters.lastPollUs = startedUs;
+      counters.pollMs = this.#surroundings.monotonicMs() - this.#startedMs;
+      counters.lastPollUs = this.#startedUs;
       if (result.up) counters.lastUpUs = result.timestampUs;
       for (const { kind, message, count } of result.problems) {
         counters.errors[kind] = (counters.errors[kind] ?? 0) + (count ?? 1);
         counters.lastError = message;
       }
-      onResult(this, loop, result);
+      this.#surroundings.onResult(this, this.#current as Loop, result);
       counters.up = result.up;
     } catch (error) {
-      onDefect(this, error);
+      this.#surroundings.onDefect(this, error);
     } finally {
-      running.delete(this);
+      this.#next();
     }
+  };
+
+  readonly #onDefect = (error: unknown): void => {
+    this.#surroundings.onDefect(this, error);
+    this.#next();
+  };
+
+  #next(): void {
+    this.#current = undefined;
+    const waiting = this.#waiting.shift();
+    if (waiting) {
+      this.#begin(waiting);
+      return;
+    }
+    if (this.#whenIdle.length > 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 }
 

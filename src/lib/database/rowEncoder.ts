@@ -15,7 +15,7 @@ import { labelsProblem, nameProblem } from '../limits.ts';
 import type { Labels, Sample, Series } from '../sample.ts';
 
 /** The order of columns in the encoded rows; the statement is sql/queries/collector_copy.sql. */
-export const COPY_COLUMNS = ['timestamp', 'value', 'device_id', 'metric_id', 'labels'] as const;
+const COPY_COLUMNS = ['timestamp', 'value', 'device_id', 'metric_id', 'labels'] as const;
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 
