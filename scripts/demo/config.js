@@ -54,7 +54,7 @@ listen: 127.0.0.1:${listenPort}
       : `# This machine's own Prometheus exporter.
 - name: prometheus_node
   device_id: ${host}
-  url: prometheus://127.0.0.1:${exporterPort}/[node_procs_running-node_context_switches_total]
+  url: prometheus://127.0.0.1:${exporterPort}/node_procs_running-node_context_switches_total
   update_every: 1000
 `,
   );

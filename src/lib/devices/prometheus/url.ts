@@ -163,12 +163,15 @@ function parsePort(port: Piece | undefined): number {
   return number;
 }
 
-/** `/a-b` to ['a', 'b']. Split before decoding, so that %2D is a hyphen of a name. */
+/**
+ * `/a-b` to ['a', 'b']. Split before decoding, so that %2D is a hyphen of a name. `/[a-b]` is the same: manuals put
+ * brackets around what may be left out, and people copy them.
+ */
 function parseNames(path: Piece): readonly string[] | undefined {
-  const skip = path.text.startsWith('/') ? 1 : 0;
+  const [, before = '', list = ''] = /^(\/?\[?)(.*?)\]?$/s.exec(path.text) ?? [];
   const names: string[] = [];
-  let offset = path.offset + skip;
-  for (const text of path.text.slice(skip).split('-')) {
+  let offset = path.offset + before.length;
+  for (const text of list.split('-')) {
     if (text !== '') names.push(decode({ text, offset }));
     offset += text.length + 1;
   }

@@ -45,6 +45,8 @@ describe('a Prometheus URL', () => {
     expect(parse('prometheus://Node-2:9100').names).toBeUndefined();
     expect(parse('prometheus://Node-2:9100').origin).toBe('http://node-2:9100');
     expect(parse('prometheus://n/a--b-a-%2Dc%2fd').names).toEqual(['a', 'b', '-c/d']);
+    expect(parse('prometheus://n/[a-b]').names).toEqual(['a', 'b']);
+    expect(parse('prometheus://n/[]').names).toBeUndefined();
     expect(parse('prometheus://n/').hostPort).toBe('n:9100');
     expect(parse('prometheus://[2001:DB8::1]:9101/').origin).toBe('http://[2001:db8::1]:9101');
     expect(parse('prometheus+https://[::1]/').origin).toBe('https://[::1]:9100');
