@@ -5,8 +5,8 @@
  */
 import { parseArgs } from 'node:util';
 import { EXIT_FAILURE, KwError } from '../lib/errors.ts';
-import type { PrologIo } from '../lib/jobs/prologCommands.ts';
 import { printableLines } from '../lib/printable.ts';
+import type { PrologIo } from '../lib/prolog/commands.ts';
 
 type Value = string | boolean | (string | boolean)[] | undefined;
 type Values = Record<string, Value>;
@@ -127,7 +127,7 @@ export function parseQuick(argv: readonly string[]): Parsed | undefined {
 }
 
 async function run({ name, values, positionals }: Parsed, io: PrologIo): Promise<unknown> {
-  const commands = await import('../lib/jobs/prologCommands.ts');
+  const commands = await import('../lib/prolog/commands.ts');
   const common = {
     timeout: text(values.timeout),
     config: text(values.config),

@@ -1,7 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
-import { deviceFlag, jobFlag, timeoutFlag } from '../lib/jobs/flags.ts';
+import { jobFlag } from '../lib/jobs/flags.ts';
+import { deviceFlag, timeoutFlag } from '../lib/prolog/flags.ts';
 import type { Disabled } from '../lib/promotions/enable.ts';
 
 /** kw disable */
@@ -29,7 +30,7 @@ export default class Disable extends KwCommand {
 
   async run(): Promise<Disabled> {
     const { args, flags } = await this.parse(Disable);
-    const { runDisable } = await import('../lib/jobs/prologCommands.ts');
+    const { runDisable } = await import('../lib/prolog/commands.ts');
     return runDisable(args.pattern, flags, {
       json: this.jsonEnabled(),
       note: (line) => this.logToStderr(line),

@@ -1,7 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
-import { deviceFlag, jobFlag, timeoutFlag } from '../lib/jobs/flags.ts';
+import { jobFlag } from '../lib/jobs/flags.ts';
+import { deviceFlag, timeoutFlag } from '../lib/prolog/flags.ts';
 import type { Enabled } from '../lib/promotions/enable.ts';
 
 /** kw enable */
@@ -32,7 +33,7 @@ export default class Enable extends KwCommand {
 
   async run(): Promise<Enabled> {
     const { args, flags } = await this.parse(Enable);
-    const { runEnable } = await import('../lib/jobs/prologCommands.ts');
+    const { runEnable } = await import('../lib/prolog/commands.ts');
     return runEnable(args.pattern, flags, {
       json: this.jsonEnabled(),
       note: (line) => this.logToStderr(line),

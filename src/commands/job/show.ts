@@ -29,9 +29,13 @@ export default class JobShow extends KwCommand {
     const { withClient } = await import('../../lib/database/connection.ts');
     const { parseJobRef } = await import('../../lib/jobs/jobRef.ts');
     const { showJob } = await import('../../lib/jobs/listJobs.ts');
+    const { promotionsOfJob } = await import('../../lib/promotions/listPromotions.ts');
     const settings = loadSettings(flags);
     const ref = parseJobRef(flags.job);
-    const shown = await withClient(settings, (client) => showJob(client, ref, flags.values));
+    const shown = await withClient(settings, async (client) => {
+      const job = await showJob(client, ref, flags.values);
+      return { ...job, enabled: await promotionsOfJob(client, job) };
+    });
     const { describeJob, shownJson } = await import('../../lib/jobs/describe.ts');
     if (!this.jsonEnabled()) this.log(describeJob(shown, settings.timeZone));
     return shownJson(shown);

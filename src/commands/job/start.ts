@@ -1,8 +1,9 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
-import { jobFlag, timeoutFlag } from '../../lib/jobs/flags.ts';
-import type { StartedJob } from '../../lib/jobs/startJob.ts';
+import { jobFlag } from '../../lib/jobs/flags.ts';
+import { timeoutFlag } from '../../lib/prolog/flags.ts';
+import type { StartedWithMetrics } from '../../lib/prolog/startAndEnable.ts';
 
 /** kw job start */
 export default class JobStart extends KwCommand {
@@ -43,9 +44,9 @@ export default class JobStart extends KwCommand {
   };
   static override enableJsonFlag = true;
 
-  async run(): Promise<StartedJob> {
+  async run(): Promise<StartedWithMetrics> {
     const { flags } = await this.parse(JobStart);
-    const { runJobStart } = await import('../../lib/jobs/prologCommands.ts');
+    const { runJobStart } = await import('../../lib/prolog/commands.ts');
     return runJobStart(flags, { json: this.jsonEnabled(), note: (line) => this.logToStderr(line) });
   }
 }

@@ -1,8 +1,9 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
-import { jobFlag, timeoutFlag } from '../../lib/jobs/flags.ts';
+import { jobFlag } from '../../lib/jobs/flags.ts';
 import type { StoppedJob } from '../../lib/jobs/startJob.ts';
+import { timeoutFlag } from '../../lib/prolog/flags.ts';
 
 /** kw job stop */
 export default class JobStop extends KwCommand {
@@ -26,7 +27,7 @@ export default class JobStop extends KwCommand {
 
   async run(): Promise<StoppedJob> {
     const { flags } = await this.parse(JobStop);
-    const { runJobStop } = await import('../../lib/jobs/prologCommands.ts');
+    const { runJobStop } = await import('../../lib/prolog/commands.ts');
     return runJobStop(flags, { json: this.jsonEnabled(), note: (line) => this.logToStderr(line) });
   }
 }

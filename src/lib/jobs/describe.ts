@@ -31,8 +31,23 @@ function label(job: Job): string {
   return job.nameId === String(job.jobId) ? jobLabel(job) : `${jobLabel(job)} (${job.nameId})`;
 }
 
+/** A pattern of optional metrics that is enabled for a job. */
+export interface EnabledForJob {
+  readonly pattern: string;
+  readonly owner: string;
+  /** Undefined is until the job ends. */
+  readonly expiresUs: number | undefined;
+  /** Folded, such as `node-[1-3]`. */
+  readonly devices: string;
+}
+
+/** All that `kw job show` tells. */
+export interface JobPage extends ShownJob {
+  readonly enabled: readonly EnabledForJob[];
+}
+
 /** The text of `kw job show`. */
-export function describeJob(job: ShownJob, timeZone: string = localTimeZone()): string {
+export function describeJob(job: JobPage, timeZone: string = localTimeZone()): string {
   const time = (us: number | undefined) => (us === undefined ? '-' : formatLocal(us, timeZone, 3));
   const head = listing(
     ['JOB', 'USER', 'STATE', 'STARTED', 'STOPPED'],
@@ -94,7 +109,7 @@ export function jobJson(job: Job): Record<string, unknown> {
   };
 }
 
-export function shownJson(job: ShownJob): Record<string, unknown> {
+export function shownJson(job: JobPage): Record<string, unknown> {
   return {
     ...jobJson(job),
     nodes: job.nodes.map(({ node, startedUs, stoppedUs }) => ({

@@ -1,7 +1,6 @@
 /** Lists of jobs, and one job with its nodes and the number of its values. */
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
-import { groupPromotions, listPromotions, type PromotionGroup } from '../promotions/listPromotions.ts';
 import { findJob, type JobRow, jobOfRow } from './findJob.ts';
 import type { JobRef } from './jobRef.ts';
 import type { Job, NodeTime } from './model.ts';
@@ -69,7 +68,6 @@ async function countValues(client: Client, job: Job): Promise<ValueCount[]> {
 
 export interface ShownJob extends Job {
   readonly nodes: readonly NodeTime[];
-  readonly enabled: readonly PromotionGroup[];
   /** Undefined when they were not to be counted. */
   readonly values: readonly ValueCount[] | undefined;
 }
@@ -78,9 +76,6 @@ export interface ShownJob extends Job {
 export async function showJob(client: Client, ref: JobRef, withValues: boolean): Promise<ShownJob> {
   const job = await findJob(client, ref);
   const nodes = await nodesOfJob(client, job);
-  const promotions = (await listPromotions(client)).filter(
-    (promotion) => promotion.job?.source === job.source && promotion.job.jobId === job.jobId,
-  );
   const values = withValues ? await countValues(client, job) : undefined;
-  return { ...job, nodes, enabled: groupPromotions(promotions), values };
+  return { ...job, nodes, values };
 }

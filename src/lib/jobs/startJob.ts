@@ -3,7 +3,6 @@ import { userInfo } from 'node:os';
 import type { Client } from 'pg';
 import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
-import { type Enabled, enableMetrics } from '../promotions/enable.ts';
 import { formatUtc, nowUs, parseTimeUs } from '../time.ts';
 import { findJob } from './findJob.ts';
 import { expandHostList } from './hostList.ts';
@@ -20,8 +19,6 @@ export interface NewJob {
   readonly startedUs: number | undefined;
   readonly nameId: string | undefined;
   readonly comment: string | undefined;
-  /** Patterns of optional metrics. */
-  readonly enable: readonly string[];
 }
 
 export interface StartFlags {
@@ -32,7 +29,6 @@ export interface StartFlags {
   readonly name?: string | undefined;
   readonly source?: string | undefined;
   readonly comment?: string | undefined;
-  readonly enable?: readonly string[] | undefined;
 }
 
 /** The flags of `kw job start`, checked. @throws KwError BAD_JOB, BAD_NODES, BAD_TIME, ... */
@@ -51,7 +47,6 @@ export function readNewJob(flags: StartFlags, env: NodeJS.ProcessEnv = process.e
     startedUs: flags.at === undefined ? undefined : parseTimeUs(flags.at, { nowUs: nowUs() }),
     nameId: flags.name === undefined ? undefined : checkText('--name', flags.name),
     comment: flags.comment === undefined ? undefined : checkText('--comment', flags.comment),
-    enable: flags.enable ?? [],
   };
 }
 
@@ -83,9 +78,6 @@ export interface StartedJob {
   readonly job: { source: string; jobId: number };
   /** Nodes that the job did not have before; 0 when the same was said already. */
   readonly newNodes: number;
-  readonly enabled: readonly Enabled[];
-  /** Patterns that were refused, with the reason. The job runs all the same. */
-  readonly notEnabled: readonly { pattern: string; message: string }[];
 }
 
 export async function startJob(client: Client, job: NewJob): Promise<StartedJob> {
@@ -100,23 +92,7 @@ export async function startJob(client: Client, job: NewJob): Promise<StartedJob>
     job.nameId ?? null,
     job.comment ?? null,
   ]);
-  const enabled: Enabled[] = [];
-  const notEnabled: { pattern: string; message: string }[] = [];
-  for (const pattern of job.enable) {
-    const ref = { source: job.source, jobId: job.jobId, nameId: undefined, text: String(job.jobId) };
-    try {
-      enabled.push(await enableMetrics(client, { pattern, target: { job: ref }, force: false }));
-    } catch (error) {
-      if (!(error instanceof KwError)) throw error;
-      notEnabled.push({ pattern, message: error.hint ? `${error.message} (${error.hint})` : error.message });
-    }
-  }
-  return {
-    job: { source: job.source, jobId: job.jobId },
-    newNodes: rows[0]?.new_nodes ?? 0,
-    enabled,
-    notEnabled,
-  };
+  return { job: { source: job.source, jobId: job.jobId }, newNodes: rows[0]?.new_nodes ?? 0 };
 }
 
 export interface StopRequest {

@@ -37,6 +37,15 @@ export async function listPromotions(client: Client): Promise<Promotion[]> {
   }));
 }
 
+/** What is enabled for one job, running or not. */
+export async function promotionsOfJob(
+  client: Client,
+  { source, jobId }: { source: string; jobId: number },
+): Promise<PromotionGroup[]> {
+  const promotions = await listPromotions(client);
+  return groupPromotions(promotions.filter(({ job }) => job?.source === source && job.jobId === jobId));
+}
+
 /** The same pattern for the same reason on several devices: a line of `kw enabled`. */
 export interface PromotionGroup extends Omit<Promotion, 'device' | 'enabledUs'> {
   /** Folded, such as `node-[1-3]`. */

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../../src/lib/database/connection.ts';
 import { parseJobRef } from '../../../src/lib/jobs/jobRef.ts';
-import { readNewJob, type StartFlags, startJob, stopJob } from '../../../src/lib/jobs/startJob.ts';
+import { readNewJob, stopJob } from '../../../src/lib/jobs/startJob.ts';
+import type { JobStartFlags } from '../../../src/lib/prolog/commands.ts';
+import { startAndEnable } from '../../../src/lib/prolog/startAndEnable.ts';
 import { disableMetrics, enableMetrics } from '../../../src/lib/promotions/enable.ts';
 import { listPromotions } from '../../../src/lib/promotions/listPromotions.ts';
 import { nowUs } from '../../../src/lib/time.ts';
@@ -30,7 +32,7 @@ beforeEach(async () => {
   );
 });
 
-const start = (flags: StartFlags) => startJob(db.client, readNewJob(flags, {}));
+const start = (flags: JobStartFlags) => startAndEnable(db.client, readNewJob(flags, {}), flags.enable ?? []);
 const byJob = (job: string) => ({ job: parseJobRef(job, {}) });
 const enable = (pattern: string, target: Parameters<typeof enableMetrics>[1]['target'], forMs?: number) =>
   enableMetrics(db.client, { pattern, target, forMs, force: false });

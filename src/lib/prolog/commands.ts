@@ -2,21 +2,15 @@
  * What `kw enable`, `kw disable`, `kw job start` and `kw job stop` do, below their flags: called by their oclif
  * commands, and by quick.ts without oclif.
  */
+import { expandHostList, foldHostList } from '../jobs/hostList.ts';
+import { parseJobRef } from '../jobs/jobRef.ts';
+import { jobLabel } from '../jobs/model.ts';
+import { readNewJob, type StartFlags, type StoppedJob, stopJob } from '../jobs/startJob.ts';
 import { type Disabled, disableMetrics, type Enabled, enableMetrics } from '../promotions/enable.ts';
 import { nowUs, parseTimeUs } from '../time.ts';
+import { type PrologOptions, withBoundedClient } from './boundedClient.ts';
 import { readDuration, readTarget, requireTarget } from './flags.ts';
-import { expandHostList, foldHostList } from './hostList.ts';
-import { parseJobRef } from './jobRef.ts';
-import { jobLabel } from './model.ts';
-import { type PrologOptions, withBoundedClient } from './prolog.ts';
-import {
-  readNewJob,
-  type StartedJob,
-  type StartFlags,
-  type StoppedJob,
-  startJob,
-  stopJob,
-} from './startJob.ts';
+import { type StartedWithMetrics, startAndEnable } from './startAndEnable.ts';
 
 /** The surroundings of a command. */
 export interface PrologIo {
@@ -77,11 +71,16 @@ export async function runDisable(
   return result;
 }
 
-export async function runJobStart(flags: StartFlags & CommonFlags, io: PrologIo): Promise<StartedJob> {
+export interface JobStartFlags extends StartFlags, CommonFlags {
+  /** Patterns of optional metrics. */
+  readonly enable?: readonly string[] | undefined;
+}
+
+export async function runJobStart(flags: JobStartFlags, io: PrologIo): Promise<StartedWithMetrics> {
   const job = readNewJob(flags);
   const started = await withBoundedClient(
     { ...flags, consequence: 'it is not known whether the job was started', json: io.json },
-    (client) => startJob(client, job),
+    (client) => startAndEnable(client, job, flags.enable ?? []),
   );
   const already = started.newNodes === 0 ? ' already' : '';
   io.note(`job ${jobLabel(job)} runs on ${foldHostList(job.nodes)}${already}`);
