@@ -87,6 +87,8 @@ CREATE TRIGGER note_late_delete AFTER DELETE ON kw.metrics
 FOR EACH ROW WHEN (OLD.timestamp < now() - interval '10 minutes') EXECUTE FUNCTION kw.note_late_row();
 
 -- The summary of the raw values between two timestamps (the last one excluded), of some devices or of all.
+-- The same columns as in metrics_summary, written twice: a view takes no bounds, and a function with a search path of
+-- its own would not be planned into the view, so that no condition on time or device reached the partitions.
 CREATE FUNCTION kw.summary_between(first timestamptz, last timestamptz, devices text[])
 RETURNS SETOF kw.summary_stored
 LANGUAGE sql STABLE SET search_path = pg_catalog, kw, pg_temp AS $$
