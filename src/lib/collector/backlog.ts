@@ -4,7 +4,8 @@ import type { Batch } from './batch.ts';
 export class Backlog {
   readonly #limitBytes: number;
   readonly #onLost: (batch: Batch) => void;
-  #batches: Batch[] = [];
+  /** What is behind #head is undefined: a batch that is still referred to would keep its memory. */
+  #batches: (Batch | undefined)[] = [];
   /** Index of the oldest batch: shift() on a long array would copy it each time. */
   #head = 0;
   /** The oldest batch is on its way to the database: whether it is stored is not known, so it must stay. */
@@ -77,6 +78,7 @@ export class Backlog {
 
   #remove(index: number): Batch {
     const batch = this.#batches[index] as Batch;
+    this.#batches[index] = undefined;
     this.#head++;
     this.#bytes -= batch.copy.length;
     this.#rows -= batch.rows;
