@@ -262,7 +262,9 @@ export class PageReader {
   }
 
   /** Parses a line and remembers it; undefined if it is malformed. */
-  #parse(text: string, start: number): Line | undefined {
+  #parse(onPage: string, start: number): Line | undefined {
+    // Cut out of the bytes: names and labels are slices of it, and a slice keeps what it was cut from in memory.
+    const text = this.#bytes.toString('latin1', start, start + onPage.length);
     const parsed = parseSeriesText(text);
     if (typeof parsed === 'string') {
       this.#bad('value', parsed, text);
@@ -273,8 +275,7 @@ export class PageReader {
     const outcome = this.#isCreationTime(parsed.name) ? undefined : this.#selection.select(parsed);
     const selected = outcome !== undefined && 'series' in outcome ? outcome : undefined;
     const line: Line = {
-      // Cut out of the bytes: a slice of the page's string would keep the whole page in memory.
-      text: this.#bytes.toString('latin1', start, start + parsed.valueStart),
+      text: text.slice(0, parsed.valueStart),
       wantedName: this.#selection.wantsByName(parsed.name) ? parsed.name : undefined,
       refused: outcome !== undefined && 'kind' in outcome ? outcome : undefined,
       selected,

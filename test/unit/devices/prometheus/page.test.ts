@@ -1,6 +1,11 @@
 /** What a page says and what kw makes of it. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { NOW_US, read, reader, samplesOf, show } from './pages.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 describe('the text format', () => {
   it('gives one sample a line, under prom_ and the name, with the time of the page', () => {
@@ -322,6 +327,22 @@ describe('what users may not say', () => {
 });
 
 describe('memory', () => {
+  it('keeps a series without the page that it stood on', () => {
+    const pages = reader();
+    const padding = `# ${'x'.repeat(2_000_000)}\n`;
+    const kept: unknown[] = [];
+    const used = () => process.memoryUsage().heapUsed + process.memoryUsage().external;
+    collectGarbage();
+    const before = used();
+    for (let page = 0; page < 100; page++) {
+      const series = `a_metric_with_a_long_name_${page}{label="a value that is long, too: ${page}"} 1\n`;
+      kept.push(read(pages, padding + series).samples[0]?.series);
+    }
+    collectGarbage();
+    expect(kept).toHaveLength(100);
+    expect(used() - before).toBeLessThan(20_000_000);
+  });
+
   it('stays bounded when a full page has new series each time', () => {
     const pages = reader({ maxSeries: 100 });
     for (let page = 0; page < 200; page++) {
