@@ -29,7 +29,7 @@ export abstract class ExportCommand extends KwCommand {
   protected async export(format: MachineFormat, flags: ExportFlags): Promise<void> {
     const { loadSettings } = await import('../lib/config/settings.ts');
     const { readRequest } = await import('../lib/metrics/flags.ts');
-    const { withClient } = await import('../lib/database/connection.ts');
+    const { withClient } = await import('../lib/database/resolve.ts');
     const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
     const { writeAnswer } = await import('../lib/metrics/answer.ts');
     const { OutputClosed, standardOutput } = await import('../lib/output/destination.ts');

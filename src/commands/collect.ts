@@ -2,7 +2,8 @@ import { Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
 import type { MetricEntry } from '../lib/config/model.ts';
-import { loadSettings, type Settings } from '../lib/config/settings.ts';
+import { loadSettings } from '../lib/config/settings.ts';
+import type { Settings } from '../lib/config/settingsModel.ts';
 import type { DatabaseTarget } from '../lib/database/connection.ts';
 import type { Logger } from '../lib/logger.ts';
 
@@ -59,7 +60,7 @@ export default class Collect extends KwCommand {
 
   async #database(settings: Settings, logger: Logger): Promise<DatabaseTarget> {
     if (settings.databaseUrl) {
-      const { resolveDatabase } = await import('../lib/database/connection.ts');
+      const { resolveDatabase } = await import('../lib/database/resolve.ts');
       return resolveDatabase(settings);
     }
     const { startEmbedded } = await import('../lib/database/embedded/server.ts');

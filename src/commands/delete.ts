@@ -49,7 +49,7 @@ export default class Delete extends KwCommand {
     const { args, flags } = await this.parse(Delete);
     const [{ withClient }, { deletePushed }, { parseLabelFlags }, { nowUs, parseTimeUs }] = await Promise.all(
       [
-        import('../lib/database/connection.ts'),
+        import('../lib/database/resolve.ts'),
         import('../lib/push/delete.ts'),
         import('../lib/push/request.ts'),
         import('../lib/time.ts'),

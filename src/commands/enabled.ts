@@ -12,7 +12,7 @@ export default class Enabled extends KwCommand {
   async run(): Promise<{ enabled: unknown[] }> {
     const { flags } = await this.parse(Enabled);
     const { loadSettings } = await import('../lib/config/settings.ts');
-    const { withClient } = await import('../lib/database/connection.ts');
+    const { withClient } = await import('../lib/database/resolve.ts');
     const { groupPromotions, listPromotions } = await import('../lib/promotions/listPromotions.ts');
     const { jobLabel } = await import('../lib/jobs/model.ts');
     const { formatLocal, formatUtc, localTimeZone } = await import('../lib/time.ts');

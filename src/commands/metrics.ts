@@ -34,7 +34,7 @@ export default class Metrics extends KwCommand {
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Metrics);
     const { loadSettings } = await import('../lib/config/settings.ts');
-    const { withClient } = await import('../lib/database/connection.ts');
+    const { withClient } = await import('../lib/database/resolve.ts');
     const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
     const { listMetrics } = await import('../lib/metrics/listMetrics.ts');
     const { formatAge, formatUtc, nowUs } = await import('../lib/time.ts');

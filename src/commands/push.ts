@@ -55,7 +55,7 @@ export default class Push extends KwCommand {
   async run(): Promise<PushReport> {
     const { args, flags } = await this.parse(Push);
     const [{ withClient }, { readPushRequest }, { PushProgress }] = await Promise.all([
-      import('../lib/database/connection.ts'),
+      import('../lib/database/resolve.ts'),
       import('../lib/push/request.ts'),
       import('../lib/push/progress.ts'),
     ]);

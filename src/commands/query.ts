@@ -45,7 +45,7 @@ export default class Query extends KwCommand {
     const { flags } = await this.parse(Query);
     const { loadSettings } = await import('../lib/config/settings.ts');
     const { readRequest } = await import('../lib/metrics/flags.ts');
-    const { withClient } = await import('../lib/database/connection.ts');
+    const { withClient } = await import('../lib/database/resolve.ts');
     const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
     const { OutputClosed } = await import('../lib/output/destination.ts');
     const settings = loadSettings(flags);

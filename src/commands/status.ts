@@ -2,7 +2,8 @@ import { Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
 import type { StatusReport } from '../lib/collector/statusReport.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
-import { loadSettings, type Settings } from '../lib/config/settings.ts';
+import { loadSettings } from '../lib/config/settings.ts';
+import type { Settings } from '../lib/config/settingsModel.ts';
 import { KwError } from '../lib/errors.ts';
 
 /** Exit codes of --check, as monitoring systems expect them. */
@@ -59,7 +60,7 @@ export default class Status extends KwCommand {
   async #read(settings: Settings): Promise<StatusReport> {
     const { statusFromDatabase, statusFromEndpoint } = await import('../lib/collector/statusRead.ts');
     try {
-      const { withClient } = await import('../lib/database/connection.ts');
+      const { withClient } = await import('../lib/database/resolve.ts');
       return await withClient(settings, statusFromDatabase, {
         connectTimeoutMs: 5_000,
         statementTimeoutMs: 10_000,

@@ -16,7 +16,7 @@ export default class DbDoctor extends KwCommand {
   async run(): Promise<{ findings: Finding[] }> {
     const { flags } = await this.parse(DbDoctor);
     const [{ withClient }, { examine }] = await Promise.all([
-      import('../../lib/database/connection.ts'),
+      import('../../lib/database/resolve.ts'),
       import('../../lib/database/doctor.ts'),
     ]);
     const findings = await withClient(loadSettings(flags), (client, target) => {

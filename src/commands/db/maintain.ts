@@ -28,7 +28,7 @@ export default class DbMaintain extends KwCommand {
     const { flags } = await this.parse(DbMaintain);
     const [{ withClient }, { checkSchema }, { maintain }, { setChunkInterval }, { parseDurationMs }] =
       await Promise.all([
-        import('../../lib/database/connection.ts'),
+        import('../../lib/database/resolve.ts'),
         import('../../lib/database/migrate.ts'),
         import('../../lib/database/maintain.ts'),
         import('../../lib/database/chunks.ts'),

@@ -30,7 +30,7 @@ export default class DbMigrate extends KwCommand {
   async run(): Promise<MigrateResult> {
     const { flags } = await this.parse(DbMigrate);
     const [{ withClient }, { migrate }] = await Promise.all([
-      import('../../lib/database/connection.ts'),
+      import('../../lib/database/resolve.ts'),
       import('../../lib/database/migrate.ts'),
     ]);
     const result = await withClient(loadSettings(flags), (client, target) => {

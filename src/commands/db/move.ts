@@ -29,13 +29,15 @@ export default class DbMove extends KwCommand {
     const { flags } = await this.parse(DbMove);
     const [
       { loadSettings },
-      { openClient, withClient },
+      { openClient },
+      { withClient },
       { checkSchema, migrate },
       { move },
       { parseDatabaseUrl },
     ] = await Promise.all([
       import('../../lib/config/settings.ts'),
       import('../../lib/database/connection.ts'),
+      import('../../lib/database/resolve.ts'),
       import('../../lib/database/migrate.ts'),
       import('../../lib/database/move.ts'),
       import('../../lib/database/url.ts'),

@@ -33,7 +33,7 @@ export default class DbRetention extends KwCommand {
   async run(): Promise<Retention> {
     const { flags } = await this.parse(DbRetention);
     const [{ withClient }, { checkSchema }, retention, { parseDurationMs }] = await Promise.all([
-      import('../../lib/database/connection.ts'),
+      import('../../lib/database/resolve.ts'),
       import('../../lib/database/migrate.ts'),
       import('../../lib/database/retention.ts'),
       import('../../lib/time.ts'),

@@ -22,7 +22,7 @@ export default class DbStatus extends KwCommand {
       { formatRetention },
       { embeddedStatus },
     ] = await Promise.all([
-      import('../../lib/database/connection.ts'),
+      import('../../lib/database/resolve.ts'),
       import('../../lib/database/migrate.ts'),
       import('../../lib/database/status.ts'),
       import('../../lib/database/retention.ts'),

@@ -27,7 +27,7 @@ export default class JobList extends KwCommand {
   async run(): Promise<{ jobs: unknown[] }> {
     const { flags } = await this.parse(JobList);
     const { loadSettings } = await import('../../lib/config/settings.ts');
-    const { withClient } = await import('../../lib/database/connection.ts');
+    const { withClient } = await import('../../lib/database/resolve.ts');
     const { listJobs } = await import('../../lib/jobs/listJobs.ts');
     const settings = loadSettings(flags);
     const { jobs, cut } = await withClient(settings, (client) =>

@@ -26,7 +26,7 @@ export default class JobShow extends KwCommand {
   async run(): Promise<unknown> {
     const { flags } = await this.parse(JobShow);
     const { loadSettings } = await import('../../lib/config/settings.ts');
-    const { withClient } = await import('../../lib/database/connection.ts');
+    const { withClient } = await import('../../lib/database/resolve.ts');
     const { parseJobRef } = await import('../../lib/jobs/jobRef.ts');
     const { showJob } = await import('../../lib/jobs/listJobs.ts');
     const { promotionsOfJob } = await import('../../lib/promotions/listPromotions.ts');

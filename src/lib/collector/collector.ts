@@ -12,7 +12,7 @@
  * from left to right, so that what was read is written.
  */
 import type { MetricEntry } from '../config/model.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
 import type { PollResult } from '../devices/driver.ts';
 import type { Logger } from '../logger.ts';

@@ -5,7 +5,7 @@
  */
 import { hostname } from 'node:os';
 import type { MetricEntry } from '../config/model.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '../config/settingsModel.ts';
 import { type DatabaseTarget, openClient } from '../database/connection.ts';
 import { checkSchema } from '../database/migrate.ts';
 import { KwError } from '../errors.ts';

@@ -1,6 +1,6 @@
 /** Reads devices and prints what would be stored: nothing is written, and no database is needed. */
 import type { MetricEntry } from '../config/model.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '../config/settingsModel.ts';
 import { TemplateCache } from '../database/rowEncoder.ts';
 import { timestampProblem } from '../limits.ts';
 import { printable } from '../printable.ts';

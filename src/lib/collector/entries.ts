@@ -2,7 +2,7 @@
 import { loadMetrics } from '../config/metrics.ts';
 import type { MetricEntry } from '../config/model.ts';
 import { formatProblem } from '../config/place.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '../config/settingsModel.ts';
 import { closest } from '../didYouMean.ts';
 import { KwError } from '../errors.ts';
 

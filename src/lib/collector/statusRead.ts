@@ -1,7 +1,7 @@
 /** Reads the status of collectors: of all from the database, or of the one of this machine while that is away. */
 import type { Client } from 'pg';
 import { z } from 'zod';
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '../config/settingsModel.ts';
 import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc, nowUs } from '../time.ts';

@@ -4,7 +4,7 @@ import type { UrlContext } from '../devices/driver.ts';
 import { closest } from '../didYouMean.ts';
 import { KwError } from '../errors.ts';
 import { resolveReferences } from './references.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settingsModel.ts';
 
 /** The fields of a named credential, references resolved. Throws KwError NO_CREDENTIAL or BAD_REFERENCE. */
 function resolveCredential(settings: Settings, name: string): Record<string, string> {

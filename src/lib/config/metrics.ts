@@ -11,7 +11,7 @@ import { readMetricFile } from './metricFile.ts';
 import type { MetricEntry } from './model.ts';
 import { type ConfigProblem, ProblemList, wholeFile } from './place.ts';
 import { reason } from './references.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settingsModel.ts';
 
 export interface LoadedMetrics {
   /** What can be collected, in the order of the files and of their lines; entries with errors are left out. */

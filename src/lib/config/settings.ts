@@ -11,46 +11,7 @@ import { findSettingsFile, realSurroundings, type Surroundings } from './findSet
 import { type ConfigProblem, formatProblem, ProblemList } from './place.ts';
 import { resolveReferences } from './references.ts';
 import { type FileSettings, type PlacedReference, readSettingsFile } from './settingsFile.ts';
-
-export interface Settings {
-  /** The kw.yaml that was read. */
-  readonly file?: string | undefined;
-  /** PostgreSQL URL, secrets resolved when it is asked for: throws KwError BAD_REFERENCE then. */
-  readonly databaseUrl?: string | undefined;
-  /** Of a `kw serve`. */
-  readonly url?: string | undefined;
-  /** For `kw serve`. Resolved when it is asked for, as databaseUrl. */
-  readonly token?: string | undefined;
-  /** Folder of the metric files; absolute. It need not exist. */
-  readonly metricsDir: string;
-  /** IANA name for tables for people; undefined is the zone of the machine. */
-  readonly timeZone?: string | undefined;
-  readonly dataFolder: string;
-  readonly logLevel: string;
-  /** The collector's local endpoint (status and self-metrics); undefined when switched off. */
-  readonly listen: { readonly host: string; readonly port: number } | undefined;
-  /** Named credentials, their references not yet resolved: see resolveCredential() in credentials.ts. */
-  readonly credentials: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  readonly collector: {
-    /** Name in `kw status`; undefined is the host's name. */
-    readonly name?: string | undefined;
-    /** Encoded batches that wait for the database; the oldest goes when there are more. */
-    readonly bufferBytes: number;
-    readonly flushIntervalMs: number;
-    readonly batchRows: number;
-    readonly phaseGridMs: number;
-  };
-  readonly limits: {
-    readonly maxPastUs: number;
-    readonly maxFutureUs: number;
-    /** Distinct label sets per user, metric and day. */
-    readonly labelSetsPerDay: number;
-  };
-  readonly jobs: {
-    /** A job that is still running after this is taken for forgotten. */
-    readonly runningMaxAgeMs: number;
-  };
-}
+import type { Settings } from './settingsModel.ts';
 
 export interface SettingsFlags {
   readonly config?: string | undefined;

@@ -5,7 +5,7 @@ import { Fields, fieldText } from './fields.ts';
 import type { Place } from './model.ts';
 import type { ProblemList } from './place.ts';
 import { hasReference, withoutReferences } from './references.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settingsModel.ts';
 import { scalarText, YamlFile } from './yamlFile.ts';
 import { yamlModule } from './yamlModule.ts';
 

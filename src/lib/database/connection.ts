@@ -1,10 +1,6 @@
-/**
- * The way to a database: which one, and a connection to it whose errors say what to do.
- */
+/** A connection to a database, whose errors say what to do. */
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import { KwError } from '../errors.ts';
-import { embeddedExists, startEmbedded } from './embedded/server.ts';
 import { databaseError } from './errors.ts';
 import { parseDatabaseUrl } from './url.ts';
 
@@ -15,14 +11,6 @@ export interface DatabaseTarget {
   readonly label: string;
   /** The server in the user's own data folder. */
   readonly embedded: boolean;
-}
-
-/** What of the settings decides about the database. */
-export interface DatabaseSettings {
-  readonly databaseUrl?: string | undefined;
-  /** A `kw serve`; no database is meant then. */
-  readonly url?: string | undefined;
-  readonly dataFolder: string;
 }
 
 export interface ClientOptions {
@@ -37,30 +25,6 @@ export interface ClientOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
-
-/**
- * The database that is meant: the configured one, else the embedded one if there is one (started if it is
- * stopped). Nothing else makes a database: a prolog without its environment must not write into a private one.
- *
- * @throws KwError NO_DATABASE; NO_HTTP_CLIENT where KW_URL is set: speaking to it comes with a later version
- */
-export async function resolveDatabase(settings: DatabaseSettings): Promise<DatabaseTarget> {
-  const url = settings.databaseUrl;
-  if (url) return { url, label: parseDatabaseUrl(url).label, embedded: false };
-  if (settings.url) {
-    throw new KwError('this version of kw speaks to a database only, not to KW_URL', {
-      code: 'NO_HTTP_CLIENT',
-      hint: 'set KW_DATABASE_URL (to read, a login with the role kw_reader will do)',
-    });
-  }
-  if (embeddedExists(settings.dataFolder)) {
-    const server = await startEmbedded(settings.dataFolder);
-    return { url: server.url, label: server.label, embedded: true };
-  }
-  throw new KwError('no database: set KW_URL or KW_DATABASE_URL, or run kw db start', {
-    code: 'NO_DATABASE',
-  });
-}
 
 /**
  * A connected client; the caller ends it. Times come as text in UTC, int8 as a number where that is exact.
@@ -106,32 +70,6 @@ function wantsOtherTls(error: unknown): boolean {
 
 function lacksTls(error: unknown): boolean {
   return error instanceof Error && /does not support SSL/.test(error.message);
-}
-
-/** Resolves, opens, runs, and ends the connection whatever happens; errors of statements become KwErrors. */
-export async function withClient<T>(
-  settings: DatabaseSettings,
-  use: (client: pg.Client, target: DatabaseTarget) => Promise<T>,
-  options: ClientOptions = {},
-): Promise<T> {
-  const target = await resolveDatabase(settings);
-  const client = await openClient(target, options);
-  try {
-    return await use(client, target);
-  } catch (error) {
-    throw isDatabaseError(error) ? databaseError(error, target.label) : error;
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
-
-/** Errors of the server and of the connection, as opposed to defects of kw. */
-function isDatabaseError(error: unknown): boolean {
-  return (
-    error instanceof pg.DatabaseError ||
-    (error instanceof Error &&
-      (('code' in error && 'syscall' in error) || /Connection terminated/.test(error.message)))
-  );
 }
 
 const INT8 = 20;

@@ -39,7 +39,7 @@ export async function withBoundedClient<T>(
     const { loadSettings } = await import('../config/settings.ts');
     const settings = loadSettings(options);
     if (!settings.databaseUrl) await refuseStoppedEmbedded(settings.dataFolder);
-    const { withClient } = await import('../database/connection.ts');
+    const { withClient } = await import('../database/resolve.ts');
     const { socketWithLookupInChild } = await import('../database/lookup.ts');
     return await withClient(settings, use, {
       connectTimeoutMs: deadline.remainingMs(),

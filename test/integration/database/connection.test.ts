@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openClient, resolveDatabase, withClient } from '../../../src/lib/database/connection.ts';
+import { openClient } from '../../../src/lib/database/connection.ts';
+import { resolveDatabase, withClient } from '../../../src/lib/database/resolve.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 
 describe('a connection', () => {

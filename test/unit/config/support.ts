@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { loadMetrics, type Protocols } from '../../../src/lib/config/metrics.ts';
 import { formatProblem } from '../../../src/lib/config/place.ts';
-import { readSettings, type Settings } from '../../../src/lib/config/settings.ts';
+import { readSettings } from '../../../src/lib/config/settings.ts';
+import type { Settings } from '../../../src/lib/config/settingsModel.ts';
 import { type DeviceUrl, DeviceUrlError, type Driver } from '../../../src/lib/devices/driver.ts';
 
 /** Its URLs are wrong where a `!` stands. */

@@ -6,10 +6,10 @@
 import { labelsProblem } from '../../limits.ts';
 import type { Sample, Series } from '../../sample.ts';
 import type { Fact, MetricRequest, Poll, PollResult, Problem } from '../driver.ts';
+import type { AgentState } from './agentState.ts';
 import { type Failure, SnmpRequest } from './client.ts';
 import { ErrorStatus, encodeGet, errorName, isNumeric, Tag } from './codec.ts';
 import { formatOid, MAX_ARCS, type Oid, OidSyntaxError, parseOid } from './oid.ts';
-import type { AgentState } from './session.ts';
 import { joinOid, type OidTemplate, type SnmpUrl } from './url.ts';
 import { isMissing, quote, readValue, typeName, valueText } from './value.ts';
 

@@ -1,5 +1,6 @@
 /** What all polls of one agent share: the client, the indexes of templates, and what the agent can bear. */
 import type { MetricRequest, Session, SessionContext } from '../driver.ts';
+import type { AgentState } from './agentState.ts';
 import { SnmpClient } from './client.ts';
 import { SnmpPoll } from './poll.ts';
 import { Templates } from './templates.ts';
@@ -10,16 +11,6 @@ import type { SnmpUrl } from './url.ts';
 const TICKS_PER_MS = 0.1;
 /** An agent's clock may be this far behind ours between two polls without having restarted. */
 const UPTIME_SLACK_MS = 5_000;
-
-/** The part of a session that its polls see. */
-export interface AgentState {
-  readonly client: SnmpClient;
-  readonly templates: Templates;
-  /** OIDs a PDU: what the URL allows, and less once the agent answered tooBig. */
-  readonly limits: { maxOids: number };
-  /** Whether the agent restarted since the last call. `upTimeTicks`: its sysUpTime now, if it told. */
-  hasRestarted(upTimeTicks: number | undefined): boolean;
-}
 
 export class SnmpSession implements Session<SnmpUrl>, AgentState {
   readonly client: SnmpClient;

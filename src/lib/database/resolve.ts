@@ -1,0 +1,65 @@
+/** Which database is meant, and a connection to it for as long as a command needs one. */
+import pg from 'pg';
+import { KwError } from '../errors.ts';
+import { type ClientOptions, type DatabaseTarget, openClient } from './connection.ts';
+import { embeddedExists, startEmbedded } from './embedded/server.ts';
+import { databaseError } from './errors.ts';
+import { parseDatabaseUrl } from './url.ts';
+
+/** What of the settings decides about the database. */
+export interface DatabaseSettings {
+  readonly databaseUrl?: string | undefined;
+  /** A `kw serve`; no database is meant then. */
+  readonly url?: string | undefined;
+  readonly dataFolder: string;
+}
+
+/**
+ * The database that is meant: the configured one, else the embedded one if there is one (started if it is
+ * stopped). Nothing else makes a database: a prolog without its environment must not write into a private one.
+ *
+ * @throws KwError NO_DATABASE; NO_HTTP_CLIENT where KW_URL is set: speaking to it comes with a later version
+ */
+export async function resolveDatabase(settings: DatabaseSettings): Promise<DatabaseTarget> {
+  const url = settings.databaseUrl;
+  if (url) return { url, label: parseDatabaseUrl(url).label, embedded: false };
+  if (settings.url) {
+    throw new KwError('this version of kw speaks to a database only, not to KW_URL', {
+      code: 'NO_HTTP_CLIENT',
+      hint: 'set KW_DATABASE_URL (to read, a login with the role kw_reader will do)',
+    });
+  }
+  if (embeddedExists(settings.dataFolder)) {
+    const server = await startEmbedded(settings.dataFolder);
+    return { url: server.url, label: server.label, embedded: true };
+  }
+  throw new KwError('no database: set KW_URL or KW_DATABASE_URL, or run kw db start', {
+    code: 'NO_DATABASE',
+  });
+}
+
+/** Resolves, opens, runs, and ends the connection whatever happens; errors of statements become KwErrors. */
+export async function withClient<T>(
+  settings: DatabaseSettings,
+  use: (client: pg.Client, target: DatabaseTarget) => Promise<T>,
+  options: ClientOptions = {},
+): Promise<T> {
+  const target = await resolveDatabase(settings);
+  const client = await openClient(target, options);
+  try {
+    return await use(client, target);
+  } catch (error) {
+    throw isDatabaseError(error) ? databaseError(error, target.label) : error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Errors of the server and of the connection, as opposed to defects of kw. */
+function isDatabaseError(error: unknown): boolean {
+  return (
+    error instanceof pg.DatabaseError ||
+    (error instanceof Error &&
+      (('code' in error && 'syscall' in error) || /Connection terminated/.test(error.message)))
+  );
+}
