@@ -54,6 +54,7 @@ export default class DbRetention extends KwCommand {
       if (asked && !flags['dry-run']) await retention.writeRetention(client, after);
       this.log(`raw values: ${retention.formatRetention(after.rawMs)}`);
       this.log(`summary: ${retention.formatRetention(after.summaryMs)}`);
+      if (due === 0 && flags['dry-run']) this.logToStderr('this would drop nothing now');
       if (due > 0) {
         const what = flavour === 'plain' ? 'days' : 'chunks';
         this.logToStderr(

@@ -62,5 +62,5 @@ export async function countDue(client: SqlClient, flavour: Flavour, rawMs: numbe
 export function formatRetention(ms: number | null): string {
   if (ms === null) return 'for ever';
   const days = ms / DAY_MS;
-  return Number.isInteger(days) ? `${days} days` : `${(ms / 3_600_000).toFixed(1)} hours`;
+  return Number.isInteger(days) ? `${days} days` : `${Number((ms / 3_600_000).toPrecision(3))} hours`;
 }

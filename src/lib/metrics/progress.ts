@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc } from '../time.ts';
+import { span } from './interval.ts';
 import type { Selection } from './selection.ts';
 
 interface Progress {
@@ -29,13 +30,32 @@ async function collectorsBehind(client: Client, selection: Selection): Promise<P
 /** Warnings, one a collector. Call it in the snapshot that was read. */
 export async function lagWarnings(client: Client, selection: Selection, nowUs: number): Promise<string[]> {
   const behind = await collectorsBehind(client, selection);
-  return behind
+  const lagging = behind
     .filter(({ writtenUpToUs }) => !selection.endIsNow || writtenUpToUs < nowUs - USUAL_LAG_US)
     .map(({ collector, writtenUpToUs }) =>
       Number.isFinite(writtenUpToUs)
         ? `the collector ${collector} has written up to ${formatUtc(writtenUpToUs)}: later values may be missing (--wait 30s waits for them)`
         : `the collector ${collector} has written nothing yet: values may be missing (--wait 30s waits for them)`,
     );
+  return [...lagging, ...(await endedWarnings(client, selection))];
+}
+
+/** Collectors that ended within the time: waiting would not help. */
+async function endedWarnings(client: Client, selection: Selection): Promise<string[]> {
+  const period = span(selection.times);
+  if (period === undefined) return [];
+  const { rows } = await client.query<{ name: string; written_up_to_us: number; stopped: boolean }>(
+    readSql('queries/collectors_ended'),
+    [
+      selection.devices === undefined ? null : [...selection.devices.keys()],
+      formatUtc(period.fromUs),
+      formatUtc(period.toUs),
+    ],
+  );
+  return rows.map(({ name, written_up_to_us, stopped }) => {
+    const ended = stopped ? 'was stopped' : 'does not run any more';
+    return `the collector ${name} ${ended}; it has written up to ${formatUtc(written_up_to_us)}: later values are missing`;
+  });
 }
 
 /** Waits until every live collector has written up to the end of the selection, or the time is over. */

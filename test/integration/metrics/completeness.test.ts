@@ -76,6 +76,28 @@ describe('completeness', () => {
     expect(await warnings(...bounds, '--to', `${day}T10:01Z`)).toEqual([]);
   });
 
+  it('warns when a collector ended within the time, unless another one went on', async () => {
+    await collector(`${day} 10:00:30Z`);
+    await configured('node-1', 'power_watt');
+    const from = ['--device', 'node-1', '--from', `${day}T10:00Z`];
+    const ended = (how: string) =>
+      `warning: the collector c1 ${how}; it has written up to ${day}T10:00:30.000000+00:00: later values are missing`;
+    await db.client.query('UPDATE kw.collectors SET stopped_at = $1', [`${day} 10:00:31Z`]);
+    expect(await warnings(...from)).toEqual([ended('was stopped')]);
+    expect(await warnings(...from, '--to', `${day}T10:00:30Z`)).toEqual([]);
+    expect(await warnings('--device', 'node-1', '--from', `${day}T10:00:31Z`)).toEqual([]);
+    await db.client.query('UPDATE kw.collectors SET stopped_at = null, seen_at = $1', [`${day} 10:00:31Z`]);
+    expect(await warnings(...from)).toEqual([ended('does not run any more')]);
+    await db.client.query(
+      `WITH other AS (
+         INSERT INTO kw.collectors (collector_id, name, host, version, started_at, seen_at, written_up_to)
+         VALUES (gen_random_uuid(), 'c2', 'h', '1', now(), now(), now()) RETURNING collector_id)
+       INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, period_ms, optional, protocol)
+       SELECT collector_id, 'node-1', 'power_watt', 1000, false, 'snmp' FROM other`,
+    );
+    expect(await warnings(...from)).toEqual([]);
+  });
+
   it('says nothing of the usual second that is on its way', async () => {
     await collector(new Date(Date.now() - 1000).toISOString());
     await configured('node-1', 'power_watt');
