@@ -97,7 +97,9 @@ describe('any bytes', () => {
     for (let run = 0; run < RUNS; run++) check(used, mutate(GOOD, next), 'text', run, 10);
   });
 
-  it('cost time in proportion to their number: long lines, quotes, backslashes, braces, blanks', () => {
+  it('cost time in proportion to their number: long lines, quotes, backslashes, braces, blanks', {
+    timeout: TIMEOUT_MS,
+  }, () => {
     const pieces = [
       '"',
       '\\',
