@@ -2,7 +2,7 @@
  * The fleet: every target of one configuration. Applies a new configuration and new promotions by difference, so
  * that what did not change keeps its session, its instants and its counters.
  */
-import { entryKey, sameEntry } from '../config/entryDiff.ts';
+import { diffEntries } from '../config/entryDiff.ts';
 import type { MetricEntry } from '../config/model.ts';
 import type { SessionContext } from '../devices/driver.ts';
 import { PromotionSet, periodOf } from './promotions.ts';
@@ -54,12 +54,12 @@ export class Fleet {
     for (const [key, group] of byKey) {
       let target = this.targets.get(key);
       if (target) {
-        const kept = keepEntries(target.entries, group);
-        if (kept === target.entries) {
+        const { added, removed, kept } = diffEntries(target.entries, group);
+        if (added.length === 0 && removed.length === 0) {
           unchanged++;
           continue;
         }
-        target.entries = kept;
+        target.entries = [...kept, ...added];
         changed++;
       } else {
         target = this.#open(key, group);
@@ -144,15 +144,4 @@ export class Fleet {
 /** What shares a session: the endpoint. Several devices behind one agent (the ports of a PDU) are read together. */
 function targetKey(entry: MetricEntry): string {
   return `${entry.url.scheme}\n${entry.url.endpointKey}`;
-}
-
-/** The new entries, each replaced by the old object that says the same; the old array itself if all are the same. */
-function keepEntries(old: readonly MetricEntry[], fresh: readonly MetricEntry[]): readonly MetricEntry[] {
-  const known = new Map(old.map((entry) => [entryKey(entry), entry]));
-  const kept = fresh.map((entry) => {
-    const before = known.get(entryKey(entry));
-    return before && sameEntry(before, entry) ? before : entry;
-  });
-  const same = kept.length === old.length && kept.every((entry, index) => entry === old[index]);
-  return same ? old : kept;
 }

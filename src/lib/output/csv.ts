@@ -1,44 +1,24 @@
 /** CSV (RFC 4180, lines end with a newline): `timestamp,device_id,metric_id,value,labels`. */
-import { ByteWriter } from './byteWriter.ts';
+import { type Prepared, PreparedRows } from './preparedRows.ts';
 import { COLUMNS, type RowSeries, type RowWriter, SUMMARY_COLUMNS, type SummaryFields } from './row.ts';
 
 const COMMA = 44;
 const NEWLINE = 10;
-
-/** What stands before and after the value in every row of a series. */
-interface Prepared {
-  readonly series: RowSeries;
-  readonly head: Buffer;
-  readonly tail: Buffer;
-}
 
 /** A field, in quotes only where it must be. A lone empty field is quoted too: it would be an empty line. */
 export function csvField(text: string): string {
   return /[",\r\n]/.test(text) || text === '' ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-export class CsvWriter implements RowWriter {
-  rows = 0;
-  readonly #out = new ByteWriter();
-  /** By id of series. */
-  readonly #prepared: Prepared[] = [];
-
+export class CsvWriter extends PreparedRows implements RowWriter {
   constructor({ summary = false } = {}) {
-    this.#out.text(`${(summary ? SUMMARY_COLUMNS : COLUMNS).join(',')}\n`);
-  }
-
-  get pendingBytes(): number {
-    return this.#out.pendingBytes;
-  }
-
-  take(): Buffer | undefined {
-    return this.#out.take();
+    super();
+    this.out.text(`${(summary ? SUMMARY_COLUMNS : COLUMNS).join(',')}\n`);
   }
 
   row(timestampUs: number, series: RowSeries, value: number, summary?: SummaryFields): void {
-    const out = this.#out;
-    let prepared = this.#prepared[series.id];
-    if (prepared?.series !== series) prepared = this.#prepare(series);
+    const out = this.out;
+    const prepared = this.prepared(series);
     out.timestamp(timestampUs);
     out.bytes(prepared.head);
     out.number(value);
@@ -55,13 +35,10 @@ export class CsvWriter implements RowWriter {
 
   end(): void {}
 
-  #prepare(series: RowSeries): Prepared {
-    const prepared = {
-      series,
+  protected override prepare(series: RowSeries): Prepared {
+    return {
       head: Buffer.from(`,${csvField(series.deviceId)},${csvField(series.metricId)},`),
       tail: Buffer.from(`,${csvField(series.labels)}`),
     };
-    this.#prepared[series.id] = prepared;
-    return prepared;
   }
 }

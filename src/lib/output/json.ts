@@ -2,7 +2,7 @@
  * JSON (one array, an object a line) and NDJSON (an object a line). Values are numbers; JSON has no NaN and no
  * infinity, so that these are null, and counted. The text of a text value is in the label `value_str`.
  */
-import { ByteWriter } from './byteWriter.ts';
+import { type Prepared, PreparedRows } from './preparedRows.ts';
 import type { RowSeries, RowWriter, SummaryFields } from './row.ts';
 
 const TIMESTAMP = Buffer.from('{"timestamp":"');
@@ -10,21 +10,10 @@ const NULL = Buffer.from('null');
 const CLOSE = 125; // '}'
 const NEWLINE = 10;
 
-/** What stands before and after the value in every row of a series. */
-interface Prepared {
-  readonly series: RowSeries;
-  readonly head: Buffer;
-  readonly tail: Buffer;
-}
-
-export class JsonWriter implements RowWriter {
-  rows = 0;
+export class JsonWriter extends PreparedRows implements RowWriter {
   /** Infinite values, written as null. */
   infinite = 0;
-  readonly #out = new ByteWriter();
   readonly #array: boolean;
-  /** By id of series. */
-  readonly #prepared: Prepared[] = [];
   readonly #min = Buffer.from(',"min":');
   readonly #max = Buffer.from(',"max":');
   readonly #count = Buffer.from(',"count":');
@@ -32,22 +21,14 @@ export class JsonWriter implements RowWriter {
 
   /** `array`: one JSON text for everything; otherwise NDJSON. */
   constructor({ array }: { array: boolean }) {
+    super();
     this.#array = array;
-    if (array) this.#out.text('[');
-  }
-
-  get pendingBytes(): number {
-    return this.#out.pendingBytes;
-  }
-
-  take(): Buffer | undefined {
-    return this.#out.take();
+    if (array) this.out.text('[');
   }
 
   row(timestampUs: number, series: RowSeries, value: number, summary?: SummaryFields): void {
-    const out = this.#out;
-    let prepared = this.#prepared[series.id];
-    if (prepared?.series !== series) prepared = this.#prepare(series);
+    const out = this.out;
+    const prepared = this.prepared(series);
     if (this.#array) out.text(this.rows === 0 ? '\n' : ',\n');
     out.bytes(TIMESTAMP);
     out.timestamp(timestampUs);
@@ -70,27 +51,24 @@ export class JsonWriter implements RowWriter {
   }
 
   end(): void {
-    if (this.#array) this.#out.text(this.rows === 0 ? ']\n' : '\n]\n');
+    if (this.#array) this.out.text(this.rows === 0 ? ']\n' : '\n]\n');
   }
 
   #number(value: number): void {
     if (Number.isFinite(value)) {
-      this.#out.number(value);
+      this.out.number(value);
     } else {
       if (!Number.isNaN(value)) this.infinite++;
-      this.#out.bytes(NULL);
+      this.out.bytes(NULL);
     }
   }
 
-  #prepare(series: RowSeries): Prepared {
-    const prepared = {
-      series,
+  protected override prepare(series: RowSeries): Prepared {
+    return {
       head: Buffer.from(
         `","device_id":${JSON.stringify(series.deviceId)},"metric_id":${JSON.stringify(series.metricId)},"value":`,
       ),
       tail: Buffer.from(`,"labels":${series.labels}`),
     };
-    this.#prepared[series.id] = prepared;
-    return prepared;
   }
 }
