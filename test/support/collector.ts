@@ -8,6 +8,7 @@ import type { DatabaseTarget } from '../../src/lib/database/connection.ts';
 import { snmpDriver } from '../../src/lib/devices/snmp/driver.ts';
 import { DEFAULT_MAX_FUTURE_US, DEFAULT_MAX_PAST_US } from '../../src/lib/limits.ts';
 import { makeLogger } from '../../src/lib/logger.ts';
+import { ENTRY_DEFAULTS } from './entryDefaults.ts';
 import { OUTLET_WATT, OUTLETS } from './snmpd.ts';
 
 export function testIdentity(): CollectorIdentity {
@@ -70,15 +71,8 @@ export function pduEntries(
       resolveSecret: (text) => text,
     }),
     driver: snmpDriver as MetricEntry['driver'],
-    updateEveryMs: 1000,
-    optionalUpdateEveryMs: undefined,
-    scaleFactor: undefined,
+    ...ENTRY_DEFAULTS,
     labels: { outlet: String(index + 1) },
-    optional: false,
-    unit: undefined,
-    description: undefined,
-    timeoutMs: undefined,
-    place: { file: 'metrics.yaml', line: 1, column: 1 },
     ...rest,
   }));
 }

@@ -9,6 +9,7 @@ import type {
   SessionContext,
 } from '../../src/lib/devices/driver.ts';
 import type { Series } from '../../src/lib/sample.ts';
+import { ENTRY_DEFAULTS } from './entryDefaults.ts';
 
 export interface FakeRead {
   readonly host: string;
@@ -87,15 +88,7 @@ export function fakeEntry(
     deviceId,
     url: driver.parseUrl(`fake://${host ?? deviceId}`, { resolveSecret: (text) => text }),
     driver,
-    updateEveryMs: 1000,
-    optionalUpdateEveryMs: undefined,
-    scaleFactor: undefined,
-    labels: {},
-    optional: false,
-    unit: undefined,
-    description: undefined,
-    timeoutMs: undefined,
-    place: { file: 'metrics.yaml', line: 1, column: 1 },
+    ...ENTRY_DEFAULTS,
     ...rest,
   };
 }
