@@ -3,7 +3,6 @@ import { KwCommand } from '../cli/command.ts';
 import type { StatusReport } from '../lib/collector/statusReport.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
 import { loadSettings } from '../lib/config/settings.ts';
-import type { Settings } from '../lib/config/settingsModel.ts';
 import { KwError } from '../lib/errors.ts';
 
 /** Exit codes of --check, as monitoring systems expect them. */
@@ -13,7 +12,8 @@ const CHECK_EXIT = { ok: 0, warning: 1, critical: 2 } as const;
 export default class Status extends KwCommand {
   static override summary = 'show collectors and devices: up, last poll, lag, errors, missed intervals';
   static override description =
-    'Asks the database; while that is away, the collector of this machine. With --check: one line, and exit code 0 when all is ' +
+    'Asks the database and the collector of this machine, which is up to date about itself; the latter alone while the ' +
+    'database is away. Starts nothing: an embedded database that is stopped stays stopped. With --check: one line, and exit code 0 when all is ' +
     'well, 1 for a warning (devices down or slow, values lost, a refused configuration), 2 when it is critical ' +
     '(no collector runs, one is silent or cannot write, or every device is down).';
   static override examples = [
@@ -37,7 +37,10 @@ export default class Status extends KwCommand {
     const { checkLine, judge } = await import('../lib/collector/statusJudge.ts');
     let report: StatusReport;
     try {
-      report = await this.#read(settings);
+      const { readStatus } = await import('../lib/collector/statusRead.ts');
+      report = await readStatus(settings, (problem) =>
+        this.logToStderr('%s', `${problem}; this is what the collector of this machine says`),
+      );
     } catch (error) {
       if (!flags.check || !(error instanceof KwError)) throw error;
       this.log('%s', `kw CRITICAL: ${error.message}`);
@@ -55,29 +58,5 @@ export default class Status extends KwCommand {
     if (remark) this.logToStderr(remark);
     for (const { level, message } of judge(report).findings) this.logToStderr('%s', `${level}: ${message}`);
     return report;
-  }
-
-  async #read(settings: Settings): Promise<StatusReport> {
-    const { statusFromDatabase, statusFromEndpoint } = await import('../lib/collector/statusRead.ts');
-    try {
-      const { withClient } = await import('../lib/database/resolve.ts');
-      return await withClient(settings, statusFromDatabase, {
-        connectTimeoutMs: 5_000,
-        statementTimeoutMs: 10_000,
-      });
-    } catch (error) {
-      if (!(error instanceof KwError) || !['DATABASE_AWAY', 'NO_DATABASE'].includes(error.code)) throw error;
-      try {
-        const report = await statusFromEndpoint(settings.listen);
-        this.logToStderr('%s', `${error.message}; this is what the collector of this machine says`);
-        return report;
-      } catch (noCollector) {
-        if (!(noCollector instanceof KwError)) throw noCollector;
-        throw new KwError(`${error.message}; and ${noCollector.message}`, {
-          code: error.code,
-          hint: error.hint,
-        });
-      }
-    }
   }
 }

@@ -49,6 +49,7 @@ export async function makeLogger({ level, destination }: LoggerOptions): Promise
       destination: 2,
       sync: true,
       ignore: 'pid,hostname',
+      singleLine: true,
       translateTime: 'SYS:HH:MM:ss.l',
     });
     return pino(options, stream);

@@ -176,6 +176,7 @@ export class Collector {
     const change = await this.#configure(entries);
     this.#reloads.taken++;
     this.#reloads.problem = undefined;
+    this.#reporter.statusChanged();
     return change;
   }
 
@@ -183,6 +184,7 @@ export class Collector {
   refuseReload(problem: string): void {
     this.#reloads.refused++;
     this.#reloads.problem = problem;
+    this.#reporter.statusChanged();
   }
 
   /** Closes the batch that is being gathered, and hands it to the writer. */

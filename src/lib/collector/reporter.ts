@@ -1,6 +1,7 @@
 /**
  * Tells the database what the collector reads and how its devices are: the catalogue when it changes, states and
- * counters every twenty seconds, and at once when a device goes up or down.
+ * counters every twenty seconds, and at once when a device goes up or down or a configuration
+ * is taken or refused.
  */
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
@@ -36,7 +37,7 @@ export class Reporter {
     this.#catalogueChanged = true;
   }
 
-  /** A device went up or down, or the collector stops. */
+  /** A device went up or down, a configuration was taken or refused, or the collector stops. */
   statusChanged(): void {
     this.#statusDueAtMs = 0;
   }

@@ -1,7 +1,12 @@
-/** Reads the status of collectors: of all from the database, or of the one of this machine while that is away. */
+/**
+ * Reads the status of collectors: of all from the database, of the one of this machine from itself. The database
+ * hears of devices and counters every twenty seconds only; and it may be away.
+ */
 import type { Client } from 'pg';
 import { z } from 'zod';
 import type { Settings } from '../config/settingsModel.ts';
+import { embeddedStatus } from '../database/embedded/server.ts';
+import { withClient } from '../database/resolve.ts';
 import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc, nowUs } from '../time.ts';
@@ -10,6 +15,71 @@ import type { CollectorReport, DeviceReport, StatusReport } from './statusReport
 /** A collector speaks to the database every second. */
 const SILENT_AFTER_S = 30;
 const ENDPOINT_TIMEOUT_MS = 2_000;
+
+/**
+ * The status as far as it can be known; starts nothing.
+ *
+ * @param onAway told why the database says nothing, when only the collector of this machine answers
+ * @throws KwError when neither answers, or the database is of no use for another reason than being away
+ */
+export async function readStatus(
+  settings: Settings,
+  onAway: (problem: string) => void,
+): Promise<StatusReport> {
+  const [database, own] = await Promise.allSettled([
+    askDatabase(settings),
+    statusFromEndpoint(settings.listen),
+  ]);
+  if (database.status === 'fulfilled') {
+    return own.status === 'fulfilled' ? withOwn(database.value, own.value) : database.value;
+  }
+  const away: unknown = database.reason;
+  if (!(away instanceof KwError) || !AWAY.includes(away.code)) throw away;
+  if (own.status === 'fulfilled') {
+    onAway(away.message);
+    return own.value;
+  }
+  if (!(own.reason instanceof KwError)) throw own.reason;
+  throw new KwError(`${away.message}; and ${own.reason.message}`, { code: away.code, hint: away.hint });
+}
+
+/** Errors that say nothing about the collectors: then the one of this machine may know. */
+const AWAY = ['DATABASE_AWAY', 'DATABASE_STOPPED', 'NO_DATABASE'];
+
+async function askDatabase(settings: Settings): Promise<StatusReport> {
+  if (!settings.databaseUrl) {
+    const { exists, running, home } = embeddedStatus(settings.dataFolder);
+    if (exists && !running) {
+      throw new KwError(`the embedded database in ${home} is stopped`, {
+        code: 'DATABASE_STOPPED',
+        hint: 'start it with kw db start',
+      });
+    }
+  }
+  return withClient(settings, statusFromDatabase, { connectTimeoutMs: 5_000, statementTimeoutMs: 10_000 });
+}
+
+/**
+ * What the collector of this machine says of itself replaces what the database has heard of it. One that writes to
+ * another database is none of this one's.
+ */
+export function withOwn(all: StatusReport, own: StatusReport): StatusReport {
+  const known = new Set(all.collectors.map(({ id }) => id));
+  const fresh = new Map(own.collectors.filter(({ id }) => known.has(id)).map((one) => [one.id, one]));
+  const devices = [
+    ...all.devices.filter(({ collector_id }) => !fresh.has(collector_id)),
+    ...own.devices.filter(({ collector_id }) => fresh.has(collector_id)),
+  ];
+  return {
+    ...all,
+    collectors: all.collectors.map((one) => fresh.get(one.id) ?? one),
+    devices: devices.sort((a, b) => order(a.collector, b.collector) || order(a.device, b.device)),
+  };
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
 
 /** The database's account of all collectors; of devices only those whose collector was not stopped. */
 export async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<StatusReport> {
@@ -58,7 +128,10 @@ function collectorOf(row: CollectorRow): CollectorReport {
 }
 
 interface DeviceRow
-  extends Pick<DeviceReport, 'collector' | 'device' | 'protocol' | 'up' | 'poll_ms' | 'period_ms'> {
+  extends Pick<
+    DeviceReport,
+    'collector_id' | 'collector' | 'device' | 'protocol' | 'up' | 'poll_ms' | 'period_ms'
+  > {
   polls: number;
   missed: number;
   errors: Record<string, number>;
@@ -100,6 +173,7 @@ const reportSchema: z.ZodType<StatusReport> = z.object({
   ),
   devices: z.array(
     z.object({
+      collector_id: text,
       collector: text,
       device: text,
       protocol: text,

@@ -26,6 +26,7 @@ export interface CollectorReport {
 }
 
 export interface DeviceReport {
+  readonly collector_id: string;
   /** Name of the collector. */
   readonly collector: string;
   readonly device: string;
@@ -42,6 +43,7 @@ export interface DeviceReport {
 }
 
 export interface StatusReport {
+  /** `database`: all collectors, the one of this machine in its own words if it answers. */
   readonly source: 'database' | 'collector';
   readonly at: string;
   readonly collectors: readonly CollectorReport[];
@@ -73,14 +75,15 @@ export function collectorReport(collector: Collector): StatusReport {
         counters: collector.counters(),
       },
     ],
-    devices: collector.deviceStatuses().map((status) => deviceReport(identity.name, status)),
+    devices: collector.deviceStatuses().map((status) => deviceReport(identity, status)),
   };
 }
 
-function deviceReport(collector: string, status: DeviceStatus): DeviceReport {
+function deviceReport({ id, name }: Collector['identity'], status: DeviceStatus): DeviceReport {
   const { lastPollUs, lastUpUs } = status;
   return {
-    collector,
+    collector_id: id,
+    collector: name,
     device: status.device,
     protocol: status.protocol,
     up: status.up,

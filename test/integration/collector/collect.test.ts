@@ -208,6 +208,11 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
     await expect
       .poll(() => running.log().find(({ msg }) => msg.includes('refused'))?.problem, { timeout: 5_000 })
       .toMatch(/b\.yaml:1:\d+: /);
+    // Devices and counters are told every 20 s; this at once.
+    const refusal = async () =>
+      (await db.client.query("SELECT counters ->> 'reloadProblem' AS problem FROM kw.collectors")).rows[0]
+        .problem;
+    await expect.poll(refusal, { timeout: 3_000 }).toMatch(/b\.yaml:1:/);
     const before = (await rows())['pdu-2 pdu_outlet_4_watt'] as number;
     await sleep(2_500);
     expect((await rows())['pdu-2 pdu_outlet_4_watt']).toBeGreaterThan(before);
@@ -219,6 +224,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
         timeout: 5_000,
       })
       .toBeGreaterThanOrEqual(2);
+    await expect.poll(refusal, { timeout: 3_000 }).toBeNull();
     expect(await running.end('SIGINT')).toBe(0);
   });
 
@@ -255,6 +261,10 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
       ['pdu-1', true],
       ['pdu-2', true],
     ]);
+    // The database was told last when the devices were first polled.
+    const polls = async () =>
+      (JSON.parse((await runKw(['status', '--json'], { env })).stdout) as StatusReport).devices.at(-1)?.polls;
+    expect(await polls()).toBeGreaterThan(2);
     const check = await runKw(['status', '--check'], { env });
     expect(check).toMatchObject({ code: 1, stdout: 'kw WARNING: 1 of 3 devices down (dead)\n' });
     const table = await runKw(['status'], { env });

@@ -1,0 +1,80 @@
+/** Whom `kw status` believes: a collector knows about itself before the database does. */
+import { describe, expect, it } from 'vitest';
+import { withOwn } from '../../../src/lib/collector/statusRead.ts';
+import type { CollectorReport, DeviceReport, StatusReport } from '../../../src/lib/collector/statusReport.ts';
+
+const OWN = '00000000-0000-4000-8000-000000000001';
+const OTHER = '00000000-0000-4000-8000-000000000002';
+
+function collector(id: string, name: string, refused: string | undefined): CollectorReport {
+  return {
+    id,
+    name,
+    host: name,
+    version: '0.0.0',
+    state: 'running',
+    started_at: '2026-11-22T10:00:00.000000+00:00',
+    seen_at: '2026-11-22T10:00:00.000000+00:00',
+    stopped_at: null,
+    written_up_to: null,
+    lag_seconds: null,
+    database_problem: null,
+    endpoint: null,
+    counters: { reloadProblem: refused },
+  };
+}
+
+function device(collector_id: string, collector: string, name: string, polls: number): DeviceReport {
+  return {
+    collector_id,
+    collector,
+    device: name,
+    protocol: 'snmp',
+    up: true,
+    last_poll: null,
+    last_up: null,
+    poll_ms: null,
+    period_ms: 1000,
+    polls,
+    missed: 0,
+    errors: {},
+    last_error: null,
+  };
+}
+
+const heard: StatusReport = {
+  source: 'database',
+  at: '2026-11-22T10:00:00.000000+00:00',
+  collectors: [collector(OWN, 'here', 'b.yaml:1: wrong'), collector(OTHER, 'here', undefined)],
+  devices: [
+    device(OTHER, 'here', 'pdu-1', 5),
+    device(OWN, 'here', 'gone', 5),
+    device(OWN, 'here', 'pdu-2', 5),
+  ],
+};
+const own: StatusReport = {
+  source: 'collector',
+  at: '2026-11-22T10:00:01.000000+00:00',
+  collectors: [collector(OWN, 'here', undefined)],
+  devices: [device(OWN, 'here', 'pdu-3', 1), device(OWN, 'here', 'pdu-2', 25)],
+};
+
+describe('the status of all collectors', () => {
+  it('has what the collector of this machine says of itself, and what the database says of others', () => {
+    expect(withOwn(heard, own)).toEqual({
+      source: 'database',
+      at: heard.at,
+      collectors: [collector(OWN, 'here', undefined), collector(OTHER, 'here', undefined)],
+      devices: [
+        device(OTHER, 'here', 'pdu-1', 5),
+        device(OWN, 'here', 'pdu-2', 25),
+        device(OWN, 'here', 'pdu-3', 1),
+      ],
+    });
+  });
+
+  it('has nothing of a collector of this machine that writes to another database', () => {
+    const others = { ...heard, collectors: heard.collectors.slice(1), devices: heard.devices.slice(0, 1) };
+    expect(withOwn(others, own)).toEqual(others);
+  });
+});
