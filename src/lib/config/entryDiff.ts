@@ -20,7 +20,7 @@ export function labelsKey(labels: Labels): string {
 }
 
 /** Whether two entries say the same, wherever they stand. */
-export function sameEntry(a: MetricEntry, b: MetricEntry): boolean {
+function sameEntry(a: MetricEntry, b: MetricEntry): boolean {
   const { place: _a, driver: driverA, ...restA } = a;
   const { place: _b, driver: driverB, ...restB } = b;
   return driverA === driverB && isDeepStrictEqual(restA, restB);
