@@ -82,7 +82,7 @@ function order(a: string, b: string): number {
 }
 
 /** The database's account of all collectors; of devices only those whose collector was not stopped. */
-export async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<StatusReport> {
+async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<StatusReport> {
   const collectors = await client.query(readSql('queries/status_collectors'));
   const devices = await client.query(readSql('queries/status_devices'));
   return {
@@ -191,7 +191,7 @@ const reportSchema: z.ZodType<StatusReport> = z.object({
 });
 
 /** The account of the collector that runs on this machine. @throws KwError NO_COLLECTOR */
-export async function statusFromEndpoint(listen: Settings['listen']): Promise<StatusReport> {
+async function statusFromEndpoint(listen: Settings['listen']): Promise<StatusReport> {
   if (!listen) throw noCollector('its local endpoint is switched off');
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
   const url = `http://${host}:${listen.port}/status`;
