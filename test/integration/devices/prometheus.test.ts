@@ -394,11 +394,41 @@ describe('an exporter of any kind', () => {
     }
   });
 
-  it('can be probed', async () => {
-    exporter = await startFakeExporter((_, response) => response.writeHead(200, text).end('a{b="c"} 1.5\n'));
-    const { stdout, code } = await runKw(['device', 'probe', `prometheus://127.0.0.1:${exporter.port}/`]);
+  it('can be probed: address, status, type, size and series of the page are told', async () => {
+    const page = 'a{b="c"} 1.5\na{b="d"} 2.5\n';
+    const packed = gzipSync(page);
+    exporter = await startFakeExporter((_, response) =>
+      response.writeHead(200, { ...text, 'content-encoding': 'gzip' }).end(packed),
+    );
+    const { port } = exporter;
+    const { stdout, code } = await runKw(['device', 'probe', `prometheus://localhost:${port}/`, '--json']);
     expect(code).toBe(0);
-    expect(stdout).toContain('prom_a');
+    const report = JSON.parse(stdout);
+    expect(report.facts).toEqual([
+      { name: 'address', text: `127.0.0.1 tcp port ${port}` },
+      { name: 'status', text: 'HTTP 200' },
+      { name: 'content type', text: JSON.stringify(text['content-type']) },
+      { name: 'format', text: 'Prometheus text format' },
+      { name: 'bytes', text: String(page.length) },
+      { name: 'compression', text: `"gzip", ${packed.length} bytes received` },
+      { name: 'series', text: '2' },
+    ]);
+    expect(report.samples).toHaveLength(2);
+  });
+
+  it('that refuses, or is not there, is told as far as it came when probed', async () => {
+    exporter = await startFakeExporter((_, response) =>
+      response.writeHead(404, { 'content-type': 'text/html' }).end('no'),
+    );
+    const refused = await runKw(['device', 'probe', `prometheus://127.0.0.1:${exporter.port}/`, '--json']);
+    expect(refused.code).toBe(1);
+    expect(JSON.parse(refused.stdout).facts).toEqual([
+      { name: 'address', text: `127.0.0.1 tcp port ${exporter.port}` },
+      { name: 'status', text: 'HTTP 404' },
+      { name: 'content type', text: '"text/html"' },
+    ]);
+    const nowhere = await runKw(['device', 'probe', 'prometheus://127.0.0.1:1/', '--json']);
+    expect(JSON.parse(nowhere.stdout).facts).toEqual([{ name: 'address', text: '(not connected)' }]);
   });
 
   it('ends a read that is under way when the session is closed', async () => {

@@ -3,38 +3,36 @@
  * A poll is `up` when its page could be read, as Prometheus's own `up` is.
  */
 import { setImmediate as letOthersGo } from 'node:timers/promises';
-import type { Driver, MetricRequest, Poll, PollResult, Session, SessionContext } from '../driver.ts';
+import type { Driver, Fact, MetricRequest, Poll, PollResult, Session, SessionContext } from '../driver.ts';
 import { PageFetcher } from './http.ts';
 import { PageReader } from './page.ts';
 import { Selection } from './selection.ts';
+import { quote } from './tally.ts';
 import { type PrometheusUrl, parsePrometheusUrl } from './url.ts';
+import type { ExpositionFormat } from './valueText.ts';
 
 /** A page that takes longer is read in slices, between which other devices have their turn. */
 const SLICE_MS = 5;
 /** Lines between two looks at the clock. */
 const LINES_PER_STEP = 250;
 
-class PrometheusSession implements Session<PrometheusUrl> {
+class PrometheusPoll implements Poll {
   readonly #url: PrometheusUrl;
   readonly #context: SessionContext;
   readonly #fetcher: PageFetcher;
+  readonly #reader: PageReader;
+  #last: { readonly format: ExpositionFormat; readonly bytes: number; readonly series: number } | undefined;
 
-  constructor(url: PrometheusUrl, context: SessionContext) {
+  constructor(url: PrometheusUrl, context: SessionContext, fetcher: PageFetcher, reader: PageReader) {
     this.#url = url;
     this.#context = context;
-    this.#fetcher = new PageFetcher(url, () => context.nowUs());
+    this.#fetcher = fetcher;
+    this.#reader = reader;
   }
 
-  plan(metrics: readonly MetricRequest<PrometheusUrl>[]): Poll {
-    const reader = new PageReader(new Selection(metrics, this.#context), this.#url.maxSeries);
-    return { read: (timeoutMs) => this.#read(reader, timeoutMs) };
-  }
-
-  close(): Promise<void> {
-    return this.#fetcher.close();
-  }
-
-  async #read(reader: PageReader, timeoutMs: number): Promise<PollResult> {
+  async read(timeoutMs: number): Promise<PollResult> {
+    const reader = this.#reader;
+    this.#last = undefined;
     const deadline = performance.now() + timeoutMs;
     const page = await this.#fetcher.fetch(timeoutMs);
     if ('kind' in page) {
@@ -54,7 +52,55 @@ class PrometheusSession implements Session<PrometheusUrl> {
       sliceEnd = performance.now() + SLICE_MS;
       if (sliceEnd > deadline) reader.stop('timeout', 'there was no time to read the whole page');
     }
-    return { up: true, timestampUs: page.timestampUs, ...reader.end() };
+    const { samples, problems } = reader.end();
+    this.#last = { format: page.format, bytes: page.bytes.length, series: samples.length };
+    return { up: true, timestampUs: page.timestampUs, samples, problems };
+  }
+
+  describe(): readonly Fact[] {
+    const { address, status, contentType, contentEncoding, receivedBytes } = this.#fetcher.answer;
+    const facts: Fact[] = [
+      {
+        name: 'address',
+        text: address === undefined ? '(not connected)' : `${address.ip} tcp port ${address.port}`,
+      },
+    ];
+    if (status === undefined) return facts;
+    facts.push({ name: 'status', text: `HTTP ${status}` });
+    facts.push({ name: 'content type', text: contentType === '' ? '(none)' : quote(contentType) });
+    if (this.#last === undefined) return facts;
+    const { format, bytes, series } = this.#last;
+    facts.push(
+      { name: 'format', text: format === 'openmetrics' ? 'OpenMetrics' : 'Prometheus text format' },
+      { name: 'bytes', text: String(bytes) },
+      {
+        name: 'compression',
+        text: contentEncoding === '' ? 'none' : `${quote(contentEncoding)}, ${receivedBytes} bytes received`,
+      },
+      { name: 'series', text: String(series) },
+    );
+    return facts;
+  }
+}
+
+class PrometheusSession implements Session<PrometheusUrl> {
+  readonly #url: PrometheusUrl;
+  readonly #context: SessionContext;
+  readonly #fetcher: PageFetcher;
+
+  constructor(url: PrometheusUrl, context: SessionContext) {
+    this.#url = url;
+    this.#context = context;
+    this.#fetcher = new PageFetcher(url, () => context.nowUs());
+  }
+
+  plan(metrics: readonly MetricRequest<PrometheusUrl>[]): Poll {
+    const reader = new PageReader(new Selection(metrics, this.#context), this.#url.maxSeries);
+    return new PrometheusPoll(this.#url, this.#context, this.#fetcher, reader);
+  }
+
+  close(): Promise<void> {
+    return this.#fetcher.close();
   }
 }
 

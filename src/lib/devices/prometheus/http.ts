@@ -36,6 +36,19 @@ export interface FetchFailure {
   readonly message: string;
 }
 
+/** What an exporter answered, as far as it came: for people. */
+export interface Answer {
+  /** The IP address behind the name, and its port. */
+  readonly address: { readonly ip: string; readonly port: number } | undefined;
+  readonly status: number | undefined;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** Of the body, as sent. */
+  readonly receivedBytes: number;
+}
+
+const NO_RESPONSE = { status: undefined, contentType: '', contentEncoding: '', receivedBytes: 0 };
+
 /** What kw itself decided, as against what the network did. */
 class FetchError extends Error {
   readonly kind: ProblemKind;
@@ -62,6 +75,8 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
   #startUs = 0;
   #body: Body | undefined;
   #size = 0;
+  #status: number | undefined;
+  #headers: Headers = {};
 
   constructor(
     maxBytes: number,
@@ -73,6 +88,16 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
     this.#nowUs = nowUs;
     this.#done = done;
     this.#failed = failed;
+  }
+
+  /** What came until now. */
+  get answer(): Omit<Answer, 'address'> {
+    return {
+      status: this.#status,
+      contentType: headerOf(this.#headers, 'content-type'),
+      contentEncoding: headerOf(this.#headers, 'content-encoding'),
+      receivedBytes: this.#size,
+    };
   }
 
   /** False when the request is not yet on its way. */
@@ -87,12 +112,10 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
     this.#startUs = this.#nowUs();
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    statusCode: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
+  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
     if (statusCode < 200) return;
+    this.#status = statusCode;
+    this.#headers = headers;
     try {
       checkStatus(statusCode, headers);
       this.#body = {
@@ -135,6 +158,8 @@ export class PageFetcher {
   readonly #headers: Record<string, string>;
   #client: Client | undefined;
   #closed = false;
+  #address: Answer['address'];
+  #lastResponse: Omit<Answer, 'address'> = NO_RESPONSE;
   /** Ends the request that is under way. */
   #abort: ((error: FetchError) => void) | undefined;
 
@@ -167,6 +192,11 @@ export class PageFetcher {
     }
   }
 
+  /** The last answer. */
+  get answer(): Answer {
+    return { address: this.#address, ...this.#lastResponse };
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#abort?.(new FetchError('refused', 'the session was closed'));
@@ -188,12 +218,15 @@ export class PageFetcher {
     const client = await this.#connected();
     if (this.#closed) throw new FetchError('refused', 'the session was closed');
     let timer: NodeJS.Timeout | undefined;
+    let handler: ResponseHandler | undefined;
+    this.#lastResponse = NO_RESPONSE;
     try {
       return await new Promise<Body>((resolve, reject) => {
-        const handler = new ResponseHandler(this.#url.maxBytes, this.#nowUs, resolve, reject);
+        const response = new ResponseHandler(this.#url.maxBytes, this.#nowUs, resolve, reject);
+        handler = response;
         this.#abort = (error) => {
           reject(error);
-          if (handler.abort(error)) return;
+          if (response.abort(error)) return;
           // Still connecting: there is no request to end, only the client.
           this.#client = undefined;
           void client.destroy(error);
@@ -202,11 +235,13 @@ export class PageFetcher {
           () => this.#abort?.(new FetchError('timeout', 'no complete answer in time')),
           Math.max(0, deadline - performance.now()),
         );
-        client.dispatch({ path: this.#url.pagePath, method: 'GET', headers: this.#headers }, handler);
+        client.dispatch({ path: this.#url.pagePath, method: 'GET', headers: this.#headers }, response);
       });
     } finally {
       clearTimeout(timer);
       this.#abort = undefined;
+      // Not the handler itself, which holds the page.
+      if (handler) this.#lastResponse = handler.answer;
     }
   }
 
@@ -214,6 +249,11 @@ export class PageFetcher {
     if (this.#client === undefined) {
       const undici = await loadUndici();
       const { origin, ca, insecure } = this.#url;
+      const connect = undici.buildConnector({
+        timeout: CONNECT_TIMEOUT_MS,
+        rejectUnauthorized: !insecure,
+        ...(ca === undefined ? {} : { ca }),
+      });
       this.#client = new undici.Client(origin, {
         pipelining: 1,
         keepAliveTimeout: KEEP_ALIVE_MS,
@@ -221,11 +261,12 @@ export class PageFetcher {
         // The deadline of the poll bounds all of them.
         headersTimeout: 0,
         bodyTimeout: 0,
-        connect: {
-          timeout: CONNECT_TIMEOUT_MS,
-          rejectUnauthorized: !insecure,
-          ...(ca === undefined ? {} : { ca }),
-        },
+        connect: (options, done) =>
+          connect(options, (...outcome) => {
+            const { remoteAddress: ip, remotePort: port } = outcome[1] ?? {};
+            this.#address = ip === undefined || port === undefined ? undefined : { ip, port };
+            done(...outcome);
+          }),
       });
     }
     return this.#client;
