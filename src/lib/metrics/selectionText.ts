@@ -1,5 +1,5 @@
 /** What users write to select metrics: lists, globs, labels. No I/O. */
-import { KwError } from '../errors.ts';
+import { EXIT_USAGE, KwError } from '../errors.ts';
 import { MAX_NAME_BYTES, nameProblem } from '../limits.ts';
 
 /** Names and SQL LIKE patterns; a metric is selected when it is one of the names or matches one of the patterns. */
@@ -84,6 +84,7 @@ export function parseLabels(arguments_: readonly string[]): Record<string, strin
     if (problem === undefined) return [text.slice(0, at), text.slice(at + 1)];
     throw new KwError(`the label ${JSON.stringify(text.slice(0, 60))} ${problem}`, {
       code: 'BAD_LABEL',
+      exit: EXIT_USAGE,
       hint: 'write --label mode=idle',
     });
   });
@@ -92,6 +93,7 @@ export function parseLabels(arguments_: readonly string[]): Record<string, strin
     if (name in result && result[name] !== value) {
       throw new KwError(`the label ${JSON.stringify(name)} is asked for with two values`, {
         code: 'BAD_LABEL',
+        exit: EXIT_USAGE,
         hint: 'a row has one value for a label; give --label once for each name',
       });
     }

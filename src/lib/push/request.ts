@@ -106,6 +106,7 @@ export function parseLabelFlags(flags: readonly string[] | undefined): Labels {
         `the label ${JSON.stringify(name.slice(0, 60))} begins with _, and those are kw's own`,
         {
           code: 'PUSH_REFUSED',
+          exit: EXIT_USAGE,
           hint: 'choose a name without _ in front',
         },
       );

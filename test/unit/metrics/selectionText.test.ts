@@ -106,6 +106,8 @@ describe('labels', () => {
     ],
     [['a=1', 'a=2'], 'the label "a" is asked for with two values'],
   ])('refuse %j', (texts, message) => {
-    expect(() => parseLabels(texts)).toThrowError(expect.objectContaining({ message, code: 'BAD_LABEL' }));
+    expect(() => parseLabels(texts)).toThrowError(
+      expect.objectContaining({ message, code: 'BAD_LABEL', exit: 2 }),
+    );
   });
 });
