@@ -64,10 +64,8 @@ export async function runDisable(
     { ...flags, consequence: 'it is not known whether anything was disabled', json: io.json },
     (client) => disableMetrics(client, request),
   );
-  const { disabled } = result;
-  io.note(
-    disabled === 0 ? 'nothing was enabled there' : `disabled ${disabled} (each pattern on each device)`,
-  );
+  const { describeDisabled } = await import('../promotions/describe.ts');
+  io.note(describeDisabled(result));
   return result;
 }
 

@@ -2,7 +2,7 @@
 import { foldHostList } from '../jobs/hostList.ts';
 import { jobLabel } from '../jobs/model.ts';
 import { formatLocal, localTimeZone } from '../time.ts';
-import type { Enabled } from './enable.ts';
+import type { Disabled, Enabled } from './enable.ts';
 
 const NODES_SHOWN = 200;
 
@@ -25,6 +25,15 @@ export function describeEnabled(enabled: Enabled, timeZone: string = localTimeZo
   else if (devicesWithout.length > 0) lines.push(`nothing matches on ${fold(devicesWithout)}`);
   if (alwaysRead.length > 0) lines.push(always);
   return lines;
+}
+
+const PATTERNS_SHOWN = 5;
+
+/** One line for stderr. */
+export function describeDisabled({ disabled, patterns, devices }: Disabled): string {
+  if (disabled === 0) return 'nothing was enabled there';
+  const what = patterns.length > PATTERNS_SHOWN ? `${patterns.length} patterns` : patterns.join(', ');
+  return `disabled ${what} on ${fold(devices)}`;
 }
 
 function fold(devices: readonly string[]): string {

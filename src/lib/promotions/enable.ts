@@ -96,6 +96,9 @@ export interface DisableRequest {
 export interface Disabled {
   /** How many patterns are gone, each counted on each device. */
   readonly disabled: number;
+  /** Sorted. */
+  readonly patterns: readonly string[];
+  readonly devices: readonly string[];
 }
 
 /**
@@ -108,16 +111,38 @@ export async function disableMetrics(client: Client, request: DisableRequest): P
   const { pattern, target } = request;
   const job = target && 'job' in target ? await findJob(client, target.job) : undefined;
   const devices = target && 'devices' in target ? target.devices : undefined;
-  const { rows } = await client.query<{ gone: number }>(readSql('queries/promotions_disable'), [
-    devices ?? null,
-    pattern ?? null,
-    job?.jobId ?? null,
-    job?.source ?? null,
-    devices?.map(shortNodeName) ?? null,
+  const { rows } = await client.query<{ gone: number; candidates: Candidate[] }>(
+    readSql('queries/promotions_disable'),
+    [
+      devices ?? null,
+      pattern ?? null,
+      job?.jobId ?? null,
+      job?.source ?? null,
+      devices?.map(shortNodeName) ?? null,
+    ],
+  );
+  const { gone, candidates } = rows[0] ?? { gone: 0, candidates: [] };
+  if (gone === 0) {
+    if (pattern !== undefined) throw await notEnabled(client, pattern);
+    return { disabled: 0, patterns: [], devices: [] };
+  }
+  const { rows: remaining } = await client.query<{ id: number }>(readSql('queries/promotions_remaining'), [
+    candidates.map(({ id }) => id),
   ]);
-  const gone = rows[0]?.gone ?? 0;
-  if (gone === 0 && pattern !== undefined) throw await notEnabled(client, pattern);
-  return { disabled: gone };
+  const kept = new Set(remaining.map(({ id }) => id));
+  const disabled = candidates.filter(({ id }) => !kept.has(id));
+  return {
+    disabled: gone,
+    patterns: [...new Set(disabled.map((one) => one.pattern))].sort(),
+    devices: [...new Set(disabled.map((one) => one.device))].sort(),
+  };
+}
+
+/** What may have been disabled: others' are among them, which stay. */
+interface Candidate {
+  readonly id: number;
+  readonly device: string;
+  readonly pattern: string;
 }
 
 async function notEnabled(client: Client, pattern: string): Promise<KwError> {

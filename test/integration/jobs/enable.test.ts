@@ -176,6 +176,8 @@ describe('kw disable', () => {
   it('by device leaves what jobs have', async () => {
     expect(await disableMetrics(db.client, { target: { devices: ['node-1.site', 'node-2'] } })).toEqual({
       disabled: 2,
+      patterns: ['bmc_temp'],
+      devices: ['node-1', 'node-2'],
     });
     expect(await enabled()).toEqual(ofJobs);
   });
@@ -183,6 +185,8 @@ describe('kw disable', () => {
   it('by job leaves other jobs, devices and other patterns', async () => {
     expect(await disableMetrics(db.client, { pattern: 'bmc_temp', target: byJob('2') })).toEqual({
       disabled: 1,
+      patterns: ['bmc_temp'],
+      devices: ['node-1'],
     });
     expect(await enabled()).toEqual([
       'bmc_temp node-1 -',
@@ -257,7 +261,7 @@ describe('the commands', () => {
       expires_at: null,
     });
     expect((await kw('disable', '--all', '--timeout', '30s')).stderr).toBe(
-      'disabled 3 (each pattern on each device)\n',
+      'disabled bmc_temp.* on node-[1-3]\n',
     );
     expect(await kw('enabled')).toEqual({ stdout: '', stderr: 'nothing is enabled\n', code: 0 });
   });
