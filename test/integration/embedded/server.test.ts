@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -9,7 +9,11 @@ import {
   startEmbedded,
   stopEmbedded,
 } from '../../../src/lib/database/embedded/server.ts';
+import { runAsOrdinaryUser } from '../../support/asUser.ts';
+import { runKw } from '../../support/runKw.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
+
+const RUN_JS = join(import.meta.dirname, '../../../bin/run.js');
 
 let folder: string;
 let removeFolder: () => void;
@@ -170,6 +174,29 @@ describe('the embedded server', () => {
       expect(await scalar(url, 'SELECT 1')).toBe(1);
     } finally {
       await stopEmbedded(odd);
+    }
+  });
+
+  test.runIf(process.getuid?.() === 0)('of another user is left to that user', async () => {
+    await runKw(['--version']); // builds what an ordinary user could not write
+    chmodSync(folder, 0o755);
+    for (const [name, mode, foreign] of [
+      ['open', 0o755, 'open/postgres'],
+      ['shut', 0o700, 'shut'],
+    ] as const) {
+      const data = join(folder, name);
+      mkdirSync(join(data, 'postgres'), { recursive: true });
+      chmodSync(data, mode);
+      const { stderr, code } = await runAsOrdinaryUser(process.execPath, [RUN_JS, 'db', 'start'], {
+        cwd: '/',
+        env: { KW_DATA_DIR: data },
+      });
+      expect(
+        stderr,
+      ).toBe(`kw: the folder of the embedded database belongs to another user: ${join(folder, foreign)}
+    set KW_DATABASE_URL to a database that you may use, or KW_DATA_DIR to a folder of your own
+`);
+      expect(code).toBe(1);
     }
   });
 

@@ -85,11 +85,30 @@ function makeHome(layout: Layout, user: ServerUser): void {
     makeFolder(layout.home, user.isOther ? 0o711 : 0o700);
     makeFolder(layout.log, 0o700, user);
   } catch (error) {
+    const foreign = foreignFolder(layout.home);
+    if (foreign !== undefined) {
+      throw new KwError(`the folder of the embedded database belongs to another user: ${foreign}`, {
+        code: 'EMBEDDED_FOLDER',
+        hint: 'set KW_DATABASE_URL to a database that you may use, or KW_DATA_DIR to a folder of your own',
+        cause: error,
+      });
+    }
     throw new KwError(`the folder of the embedded database cannot be made: ${(error as Error).message}`, {
       code: 'EMBEDDED_FOLDER',
       hint: 'set KW_DATA_DIR to a folder in which you may write',
       cause: error,
     });
+  }
+}
+
+/** The folder, or the one that shuts it away, if it is another user's. Root may use all: the server runs as its owner. */
+function foreignFolder(path: string): string | undefined {
+  const uid = process.getuid?.();
+  if (uid === undefined || uid === 0) return undefined;
+  try {
+    return statSync(path).uid === uid ? undefined : path;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES' ? foreignFolder(dirname(path)) : undefined;
   }
 }
 
