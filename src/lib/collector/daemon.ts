@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import { type DatabaseTarget, openClient } from '../database/connection.ts';
+import { explainIfDatabase } from '../database/errors.ts';
 import { checkSchema } from '../database/migrate.ts';
 import { KwError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -92,6 +93,8 @@ async function checkDatabase(database: DatabaseTarget, logger: Logger): Promise<
     });
     try {
       await checkSchema(client);
+    } catch (error) {
+      throw explainIfDatabase(error, database.label);
     } finally {
       await client.end().catch(() => {});
     }

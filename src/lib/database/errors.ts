@@ -2,6 +2,7 @@
  * What goes wrong between kw and a database, as sentences that say what to do. The password is in none of them:
  * they are made of the label of a database and of the server's own words.
  */
+import pg from 'pg';
 import { KwError } from '../errors.ts';
 
 /** Codes of sockets and of PostgreSQL that mean: not there now, may be back soon. */
@@ -35,7 +36,7 @@ function codeOf(error: unknown): string | undefined {
 }
 
 /** Whether the database is away, as opposed to unwilling: worth trying again later. */
-function isAway(error: unknown): boolean {
+export function isAway(error: unknown): boolean {
   if (error instanceof KwError) return error.code === 'DATABASE_AWAY';
   const code = codeOf(error);
   if (code !== undefined) return AWAY.has(code);
@@ -43,6 +44,14 @@ function isAway(error: unknown): boolean {
     error instanceof Error &&
     /Connection terminated|timeout expired|not queryable|Client was closed|server closed/.test(error.message)
   );
+}
+
+/** Errors of the server and of the connection as KwErrors; others are defects of kw and stay as they are. */
+export function explainIfDatabase(error: unknown, label: string): unknown {
+  const isDatabase =
+    error instanceof pg.DatabaseError ||
+    (error instanceof Error && (('code' in error && 'syscall' in error) || isAway(error)));
+  return isDatabase ? databaseError(error, label) : error;
 }
 
 /**

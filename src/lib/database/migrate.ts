@@ -12,6 +12,7 @@ import { KwError } from '../errors.ts';
 import { packageRoot, readSql } from '../packageRoot.ts';
 import { extensionSchema } from './chunks.ts';
 import { findDrift, mendDrift, recordObjects } from './drift.ts';
+import { isAway } from './errors.ts';
 import { checkServer, chooseFlavour, type Flavour, type SqlClient, timescaleState } from './flavour.ts';
 
 export interface Migration {
@@ -200,7 +201,7 @@ async function inTransaction(
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
-    if (error instanceof KwError) throw error;
+    if (error instanceof KwError || isAway(error)) throw error;
     const code = (error as { code?: unknown }).code;
     throw new KwError(`${title} failed: ${error instanceof Error ? error.message : String(error)}`, {
       code: 'MIGRATION_FAILED',
@@ -218,6 +219,7 @@ async function lock(client: SqlClient): Promise<void> {
   try {
     await client.query(`SELECT pg_advisory_lock(${LOCK})`);
   } catch (error) {
+    if (isAway(error)) throw error;
     throw new KwError('another kw is migrating this database and does not come to an end', {
       code: 'MIGRATION_LOCKED',
       hint: 'see who holds the advisory lock in pg_locks',

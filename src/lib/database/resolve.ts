@@ -1,9 +1,9 @@
 /** Which database is meant, and a connection to it for as long as a command needs one. */
-import pg from 'pg';
+import type pg from 'pg';
 import { KwError } from '../errors.ts';
 import { type ClientOptions, type DatabaseTarget, openClient } from './connection.ts';
 import { embeddedExists, startEmbedded } from './embedded/server.ts';
-import { databaseError } from './errors.ts';
+import { explainIfDatabase } from './errors.ts';
 import { parseDatabaseUrl } from './url.ts';
 
 /** What of the settings decides about the database. */
@@ -49,17 +49,8 @@ export async function withClient<T>(
   try {
     return await use(client, target);
   } catch (error) {
-    throw isDatabaseError(error) ? databaseError(error, target.label) : error;
+    throw explainIfDatabase(error, target.label);
   } finally {
     await client.end().catch(() => {});
   }
-}
-
-/** Errors of the server and of the connection, as opposed to defects of kw. */
-function isDatabaseError(error: unknown): boolean {
-  return (
-    error instanceof pg.DatabaseError ||
-    (error instanceof Error &&
-      (('code' in error && 'syscall' in error) || /Connection terminated/.test(error.message)))
-  );
 }

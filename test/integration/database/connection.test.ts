@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:net';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openClient } from '../../../src/lib/database/connection.ts';
+import { migrate } from '../../../src/lib/database/migrate.ts';
 import { resolveDatabase, withClient } from '../../../src/lib/database/resolve.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 
@@ -79,6 +81,38 @@ describe('a connection', () => {
     await expect(
       withClient(settings, (client) => client.query('SELECT pg_sleep(10)'), { statementTimeoutMs: 100 }),
     ).rejects.toMatchObject({ code: 'DATABASE_TIMEOUT' });
+  });
+
+  test('that breaks in the middle is told as a database that is away, in a migration too', async () => {
+    const settings = { databaseUrl: db.url, dataFolder: '/nonexistent' };
+    const cut = async (client: pg.Client) => {
+      await db.client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1', [
+        (await client.query('SELECT pg_backend_pid() AS pid')).rows[0]?.pid,
+      ]);
+    };
+    const away = {
+      code: 'DATABASE_AWAY',
+      message: expect.stringMatching(/^the database .* cannot be reached: /),
+    };
+    await expect(
+      withClient(settings, async (client) => {
+        await cut(client);
+        await client.query('SELECT 1').catch(() => {});
+        // What pg says of a connection that it knows to be broken has neither code nor system call.
+        await client.query('SELECT 1');
+      }),
+    ).rejects.toMatchObject(away);
+    const migrateCutAt = (place: RegExp) =>
+      withClient(settings, (client) =>
+        migrate({
+          query: async (text, values) => {
+            if (place.test(text)) await cut(client);
+            return client.query(text, values);
+          },
+        }),
+      );
+    await expect(migrateCutAt(/pg_advisory_lock/)).rejects.toMatchObject(away);
+    await expect(migrateCutAt(/CREATE ROLE/)).rejects.toMatchObject(away);
   });
 
   test('without any database says how to get one', async () => {

@@ -71,15 +71,18 @@ export async function startEmbedded(dataFolder: string, options: StartOptions = 
 
 /** Brings the schema up to this kw. Resolves to the names of the migrations that were due. */
 export async function migrateEmbedded(server: EmbeddedServer): Promise<readonly string[]> {
-  const [{ openClient }, { migrate }] = await Promise.all([
+  const [{ openClient }, { explainIfDatabase }, { migrate }] = await Promise.all([
     import('../connection.ts'),
+    import('../errors.ts'),
     import('../migrate.ts'),
   ]);
   const client = await openClient({ url: server.url, label: server.label, embedded: true });
   try {
     return (await migrate(client)).applied;
+  } catch (error) {
+    throw explainIfDatabase(error, server.label);
   } finally {
-    await client.end();
+    await client.end().catch(() => {});
   }
 }
 
