@@ -12,9 +12,10 @@ const NEED_PLUGINS = new Set([undefined, 'help', '--help', '-h', 'autocomplete']
 export async function runEveryCommand(): Promise<void> {
   // Commands come from the bundle, always: without this, NODE_ENV=test sends oclif looking for ts-node.
   settings.enableAutoTranspile = false;
-  const options = loadOptions(process.argv[2]);
+  const words = helpLast(process.argv.slice(2));
+  const options = loadOptions(words[0]);
   try {
-    await run(process.argv.slice(2), options);
+    await run(words, options);
     flush();
   } catch (error) {
     const unknown = error instanceof Error ? await nameUnknown(error, options) : undefined;
@@ -22,6 +23,13 @@ export async function runEveryCommand(): Promise<void> {
     process.stderr.write(`kw: ${unknown.message}\n    ${unknown.hint}\n`);
     process.exitCode = unknown.exit;
   }
+}
+
+/** `help db start` as `db start --help`: oclif's plugin knows nothing of the helpOptions of package.json. */
+function helpLast(words: string[]): string[] {
+  const [first, ...rest] = words;
+  const names = first === 'help' && rest.length > 0 && rest.every((word) => !word.startsWith('-'));
+  return names ? [...rest, '--help'] : words;
 }
 
 async function nameUnknown(error: Error, options: Interfaces.LoadOptions): Promise<KwError | undefined> {
