@@ -221,6 +221,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
     expect(await stderr(['push', 'm', '1', '--label', '_device_alias=x'])).toBe(
       `kw: the label "_device_alias" begins with _, and those are kw's own\n    choose a name without _ in front\n`,
     );
+    expect((await kw(['push', 'm', '1', '--label', '_device_alias=x'], { url })).code).toBe(2);
     expect(await stderr(['push', '--file', '/does/not/exist'])).toMatch(
       /^kw: cannot read \/does\/not\/exist: no such file or directory$/m,
     );
