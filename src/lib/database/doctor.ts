@@ -20,26 +20,90 @@ export interface Finding {
   readonly mend?: string;
 }
 
-/** All findings, those that are fine included. Never rejects for what it finds. */
+/** All findings, those that are fine included. Never rejects for what it finds, nor for what it may not see. */
 export async function examine(client: SqlClient, target: DatabaseTarget): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const unseen: string[] = [];
+  const look = async (what: string, examinePart: () => Promise<Finding[]>): Promise<void> => {
+    try {
+      findings.push(...(await examinePart()));
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== INSUFFICIENT_PRIVILEGE) throw error;
+      unseen.push(what);
+    }
+  };
+
   const server = await refusal(() => checkServer(client));
   if (server) return [asFinding('server', server)];
-  findings.push(...(await examineServer(client, target)));
-  // The dry run also compares the migrations that were applied with those of this kw.
-  const schema =
-    (await refusal(() => checkSchema(client))) ?? (await refusal(() => migrate(client, { dryRun: true })));
-  if (schema) {
-    findings.push(asFinding('schema', schema));
-    if (schema.code !== 'SCHEMA_OLD' && schema.code !== 'SCHEMA_CHANGED') return findings;
+  await look('server', () => examineServer(client, target));
+  let flavour: Flavour | undefined;
+  await look('schema', async () => {
+    // The dry run also compares the migrations that were applied with those of this kw.
+    const schema =
+      (await refusal(() => checkSchema(client))) ?? (await refusal(() => migrate(client, { dryRun: true })));
+    if (!schema || schema.code === 'SCHEMA_OLD' || schema.code === 'SCHEMA_CHANGED')
+      flavour = await readFlavour(client);
+    return schema
+      ? [asFinding('schema', schema)]
+      : [{ check: 'schema', level: 'ok', message: 'as this kw needs it' }];
+  });
+  if (flavour === undefined && unseen.length === 0) return findings;
+  await look('roles', () => examineRoles(client, flavour));
+  if (!target.embedded) await look('rights of everybody', () => examineEverybody(client));
+  if (flavour !== undefined) await examineContents(client, target, flavour, look);
+  if (unseen.length === 0) return findings;
+  return [
+    ...findings.filter(({ check }) => check !== 'privileges'),
+    await lackOfPrivileges(client, flavour === undefined ? [...unseen, 'all that depends on it'] : unseen),
+  ];
+}
+
+async function examineContents(
+  client: SqlClient,
+  target: DatabaseTarget,
+  flavour: Flavour,
+  look: (what: string, examinePart: () => Promise<Finding[]>) => Promise<void>,
+): Promise<void> {
+  await look('objects', () => examineObjects(client));
+  await look('extension', () => examineExtension(client, flavour));
+  await look('storage', () => examineStorage(client, target, flavour));
+  if (flavour === 'timescaledb') await look('jobs', () => examineJobs(client));
+  else await look('partitions', () => examinePartitions(client));
+}
+
+/** PostgreSQL's code of "permission denied". */
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+async function lackOfPrivileges(client: SqlClient, unseen: readonly string[]): Promise<Finding> {
+  const { rows } = await client.query('SELECT quote_ident(session_user) AS login');
+  const login = String(rows[0]?.login);
+  return {
+    check: 'privileges',
+    level: 'error',
+    message: `the login ${login} may not see: ${unseen.join(', ')}`,
+    mend: `GRANT kw_reader TO ${login}`,
+  };
+}
+
+async function examineEverybody(client: SqlClient): Promise<Finding[]> {
+  const { rows } = await client.query(readSql('queries/doctor_everybody'));
+  const row = rows[0] as { public_open: boolean; add_job_open: string | null };
+  const findings: Finding[] = [];
+  const note = (message: string, mend: string) =>
+    findings.push({ check: 'everybody', level: 'note', message, mend });
+  if (row.public_open) {
+    note(
+      'every login may make functions in the schema public, which others then call',
+      'REVOKE CREATE ON SCHEMA public FROM PUBLIC',
+    );
   }
-  const flavour = await readFlavour(client);
-  if (!schema) findings.push({ check: 'schema', level: 'ok', message: 'as this kw needs it' });
-  findings.push(...(await examineRoles(client, flavour)));
-  findings.push(...(await examineObjects(client)));
-  findings.push(...(await examineExtension(client, flavour)));
-  findings.push(...(await examineStorage(client, target, flavour)));
-  findings.push(...(flavour === 'timescaledb' ? await examineJobs(client) : await examinePartitions(client)));
+  if (row.add_job_open !== null) {
+    const name = row.add_job_open;
+    note(
+      'every login may occupy all background workers of TimescaleDB with jobs of its own',
+      `REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC; GRANT EXECUTE ON FUNCTION ${name} TO kw_owner`,
+    );
+  }
   return findings;
 }
 
@@ -115,7 +179,7 @@ async function examineServer(client: SqlClient, target: DatabaseTarget): Promise
   return findings;
 }
 
-async function examineRoles(client: SqlClient, flavour: Flavour): Promise<Finding[]> {
+async function examineRoles(client: SqlClient, flavour: Flavour | undefined): Promise<Finding[]> {
   const { rows } = await client.query(readSql('queries/doctor_roles'));
   const row = rows[0] as {
     missing: string[];

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openClient } from '../../../src/lib/database/connection.ts';
 import { examine } from '../../../src/lib/database/doctor.ts';
 import { checkSchema, migrate } from '../../../src/lib/database/migrate.ts';
 import { readStatus } from '../../../src/lib/database/status.ts';
-import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
+import { type TestDatabase, targetOf, testDatabase, testFlavours } from '../../support/database.ts';
 
 describe.each(testFlavours)('kw db doctor on %s', (flavour) => {
   let db: TestDatabase;
@@ -65,6 +67,58 @@ describe.each(testFlavours)('kw db doctor on %s', (flavour) => {
     expect(await problems()).toEqual([]);
     expect((await db.client.query('SHOW search_path')).rows).toEqual([{ search_path: 'kw, public' }]);
     await db.client.query('RESET search_path');
+  });
+
+  test('tells what everybody may do, and the statement that ends it', async () => {
+    const notes = async () =>
+      (await examine(db.client, db.target))
+        .filter(({ check, message }) => check === 'everybody' && message.includes('schema public'))
+        .map(({ level, mend }) => `${level}: ${mend}`);
+    expect(await notes()).toEqual([]);
+    await db.client.query('GRANT CREATE ON SCHEMA public TO PUBLIC');
+    expect(await notes()).toEqual(['note: REVOKE CREATE ON SCHEMA public FROM PUBLIC']);
+    await db.client.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+  });
+
+  test.runIf(flavour === 'timescaledb')('tells that everybody may make jobs of TimescaleDB', async () => {
+    const mends = async () =>
+      (await examine(db.client, db.target))
+        .filter(({ check }) => check === 'everybody')
+        .map(({ mend }) => mend ?? '');
+    const [mend = '', ...others] = await mends();
+    expect(others).toEqual([]);
+    expect(mend).toMatch(
+      /^REVOKE EXECUTE ON FUNCTION (\S+) FROM PUBLIC; GRANT EXECUTE ON FUNCTION \1 TO kw_owner$/,
+    );
+    await db.client.query(mend);
+    expect(await mends()).toEqual([]);
+  });
+
+  test('with few rights lists what it may see, and the GRANT that shows the rest', async () => {
+    const name = `doctor_${randomBytes(3).toString('hex')}`;
+    await db.client.query(`CREATE ROLE ${name} LOGIN PASSWORD 'secret'`);
+    const target = targetOf(new URL(db.url).pathname.slice(1), { user: name, password: 'secret' });
+    const client = await openClient(target);
+    const found = async () =>
+      (await examine(client, target)).map(({ check, level, message, mend }) =>
+        check === 'privileges' ? `${level}: ${message} -> ${mend}` : check,
+      );
+    const lack = (unseen: string) =>
+      `error: the login ${name} may not see: ${unseen} -> GRANT kw_reader TO ${name}`;
+    try {
+      const without = await found();
+      expect(without).toContain('server');
+      expect(without.at(-1)).toBe(lack('schema, all that depends on it'));
+      await db.client.query(`GRANT kw_collector TO ${name}`);
+      const asCollector = await found();
+      expect(asCollector).toEqual(expect.arrayContaining(['server', 'schema', 'roles', 'locks']));
+      expect(asCollector.at(-1)).toBe(lack(flavour === 'plain' ? 'objects, partitions' : 'objects'));
+      await db.client.query(`GRANT kw_reader TO ${name}`);
+      expect((await found()).filter((line) => line.startsWith('error'))).toEqual([]);
+    } finally {
+      await client.end();
+      await db.client.query(`DROP OWNED BY ${name}; DROP ROLE ${name}`);
+    }
   });
 
   test('a migration that was changed, or that a newer kw made, is refused with a sentence', async () => {
