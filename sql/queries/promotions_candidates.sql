@@ -16,12 +16,18 @@ WITH jobs AS (
   UNION
   SELECT n.node FROM kw.nodetime_by_job n JOIN jobs USING (source, job_id)
   WHERE n.start_time <= now() AND (n.stop_time IS NULL OR n.stop_time > now())
+), named AS (
+  -- Of an optional page its entry is enabled, not one of the metrics on it.
+  SELECT c.device_id, c.alias, o.optional,
+    CASE WHEN o.optional THEN coalesce(c.entry_name, c.metric_id) ELSE c.metric_id END AS metric_id
+  FROM kw.metric_catalogue c
+  CROSS JOIN LATERAL (SELECT c.optional OR c.optional_period_ms IS NOT NULL AS optional) o
 ), configured AS (
-  SELECT d.device, c.metric_id, c.optional OR c.optional_period_ms IS NOT NULL AS optional
-  FROM devices d JOIN kw.metric_catalogue c ON c.device_id = d.device
+  SELECT d.device, m.metric_id, m.optional
+  FROM devices d JOIN named m ON m.device_id = d.device
   UNION ALL
-  SELECT d.device, c.metric_id, c.optional OR c.optional_period_ms IS NOT NULL
-  FROM devices d JOIN kw.metric_catalogue c ON c.alias = d.device AND c.alias <> ''
+  SELECT d.device, m.metric_id, m.optional
+  FROM devices d JOIN named m ON m.alias = d.device AND m.alias <> ''
 )
 SELECT
   (SELECT coalesce(jsonb_agg(jsonb_build_object('source', source, 'jobId', job_id) ORDER BY source, job_id), '[]') FROM jobs) AS jobs,

@@ -10,7 +10,7 @@ export default class Metrics extends KwCommand {
   static override description =
     'Without --device and --job one line for each metric, with them one for each metric of each device. ' +
     'read says how: always, enabled (optional, and somebody enabled it), optional (kw enable has it read), ' +
-    'pushed (not by a collector). With a job that has ended, ages count back from its end.';
+    'pushed (not by a collector). Metrics of an optional Prometheus page are enabled as the name of its entry. With a job that has ended, ages count back from its end.';
   static override examples = [
     '<%= config.bin %> metrics',
     '<%= config.bin %> metrics --job 1234',

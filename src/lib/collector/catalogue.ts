@@ -16,6 +16,14 @@ export interface CatalogueRow {
   readonly protocol: string;
   readonly unit: string | null;
   readonly description: string | null;
+  /** The entry that gives it: what is enabled by patterns. */
+  readonly entryName: string;
+}
+
+/** Where a series comes from. */
+export interface Origin {
+  readonly scheme: string;
+  readonly endpointKey: string;
 }
 
 const MAX_DISCOVERED_PER_DEVICE = 2_000;
@@ -23,38 +31,41 @@ const MAX_DISCOVERED = 100_000;
 
 export class Catalogue {
   #configured = new Map<string, CatalogueRow>();
-  readonly #discovered = new Map<string, CatalogueRow>();
+  /** What was seen of devices, with where. */
+  readonly #discovered = new Map<string, { origin: Origin; row: CatalogueRow }>();
+  #entriesOf = new Map<string, MetricEntry[]>();
   readonly #discoveredPerDevice = new Map<string, number>();
   #fresh: CatalogueRow[] = [];
 
-  /** Replaces what is configured; what was discovered on devices that are gone is forgotten. */
+  /** Replaces what is configured; what was discovered and no entry gives any more is forgotten. */
   configure(entries: readonly MetricEntry[]): void {
     this.#configured = new Map();
-    const devices = new Set<string>();
+    this.#entriesOf = new Map();
     for (const entry of entries) {
       const row = {
-        deviceId: entry.deviceId,
-        metricId: entry.name,
-        alias: entry.labels._device_alias ?? '',
-        periodMs: entry.updateEveryMs,
-        optional: entry.optional,
-        optionalPeriodMs: entry.optionalUpdateEveryMs ?? null,
-        protocol: entry.url.scheme,
+        ...rowOf(entry, entry.name),
         unit: entry.unit ?? null,
         description: entry.description ?? null,
       };
-      devices.add(entry.deviceId);
+      const ofDevice = this.#entriesOf.get(entry.deviceId);
+      if (ofDevice) ofDevice.push(entry);
+      else this.#entriesOf.set(entry.deviceId, [entry]);
       this.#configured.set(keyOf(row), row);
     }
-    for (const [key, row] of this.#discovered) {
-      if (devices.has(row.deviceId) && !this.#configured.has(key)) continue;
+    for (const [key, found] of this.#discovered) {
+      const { origin, row } = found;
+      const entry = this.#entryOf(row.deviceId, row.metricId, row.alias, origin);
+      if (entry && !this.#configured.has(key)) {
+        found.row = rowOf(entry, row.metricId);
+        continue;
+      }
       this.#discovered.delete(key);
       this.#discoveredPerDevice.set(row.deviceId, (this.#discoveredPerDevice.get(row.deviceId) ?? 1) - 1);
     }
   }
 
   /** A series that was read: remembers its metric unless it is known. */
-  discover(series: Series, protocol: string, periodMs: number): void {
+  discover(series: Series, origin: Origin): void {
     const { deviceId, metricId } = series;
     // A user's own (kwollect_custom): in the catalogue it would be the collector's, and closed to everybody's pushes.
     if (series.labels._metric_origin !== undefined) return;
@@ -63,25 +74,31 @@ export class Catalogue {
     if (this.#configured.has(key) || this.#discovered.has(key)) return;
     const ofDevice = this.#discoveredPerDevice.get(deviceId) ?? 0;
     if (this.#discovered.size >= MAX_DISCOVERED || ofDevice >= MAX_DISCOVERED_PER_DEVICE) return;
-    const row: CatalogueRow = {
-      deviceId,
-      metricId,
-      alias,
-      periodMs,
-      optional: false,
-      optionalPeriodMs: null,
-      protocol,
-      unit: null,
-      description: null,
-    };
-    this.#discovered.set(key, row);
+    const entry = this.#entryOf(deviceId, metricId, alias, origin);
+    if (!entry) return;
+    const row = rowOf(entry, metricId);
+    this.#discovered.set(key, { origin, row });
     this.#discoveredPerDevice.set(deviceId, ofDevice + 1);
     this.#fresh.push(row);
   }
 
+  /** The entry that gives a series; of several one that is always read. */
+  #entryOf(deviceId: string, metricId: string, alias: string, origin: Origin): MetricEntry | undefined {
+    const giving = this.#entriesOf
+      .get(deviceId)
+      ?.filter(
+        ({ url, driver, labels }) =>
+          url.scheme === origin.scheme &&
+          url.endpointKey === origin.endpointKey &&
+          (labels._device_alias ?? '') === alias &&
+          driver.asksFor?.(url, metricId) !== false,
+      );
+    return giving?.find(({ optional }) => !optional) ?? giving?.[0];
+  }
+
   all(): CatalogueRow[] {
     this.#fresh = [];
-    return [...this.#configured.values(), ...this.#discovered.values()];
+    return [...this.#configured.values(), ...Array.from(this.#discovered.values(), ({ row }) => row)];
   }
 
   /** What was discovered since this was asked last. */
@@ -94,6 +111,22 @@ export class Catalogue {
   get hasFresh(): boolean {
     return this.#fresh.length > 0;
   }
+}
+
+/** A metric that an entry gives, under the entry's own name or another one. */
+function rowOf(entry: MetricEntry, metricId: string): CatalogueRow {
+  return {
+    deviceId: entry.deviceId,
+    metricId,
+    alias: entry.labels._device_alias ?? '',
+    periodMs: entry.updateEveryMs,
+    optional: entry.optional,
+    optionalPeriodMs: entry.optionalUpdateEveryMs ?? null,
+    protocol: entry.url.scheme,
+    unit: null,
+    description: null,
+    entryName: entry.name,
+  };
 }
 
 function keyOf(row: Pick<CatalogueRow, 'deviceId' | 'metricId' | 'alias'>): string {

@@ -25,7 +25,6 @@ import { Complaints } from './complaints.ts';
 import { DatabaseLink } from './databaseLink.ts';
 import { type CollectorIdentity, DatabaseStore } from './databaseStore.ts';
 import { Fleet, type FleetChange } from './fleet.ts';
-import type { Loop } from './loop.ts';
 import { Maintenance } from './maintenance.ts';
 import { PromotionSet } from './promotions.ts';
 import { Reporter } from './reporter.ts';
@@ -74,7 +73,7 @@ export class Collector {
   readonly #counted = { polls: 0, read: 0 };
   readonly #reloads = { taken: 0, refused: 0, problem: undefined as string | undefined };
   /** Where the samples come from that are being added to the batch. */
-  #reading: { readonly target: Target; readonly loop: Loop } | undefined;
+  #reading: Target | undefined;
   #promotions = new PromotionSet();
   #cancelExpiry: (() => void) | undefined;
   #stopping = false;
@@ -99,8 +98,8 @@ export class Collector {
       limits: settings.limits,
       onRefused: (sample, problem) => this.#refuse(sample, problem),
       onNewSeries: (series) => {
-        const { target, loop } = this.#reading ?? {};
-        if (target && loop) this.#catalogue.discover(series, target.protocol, loop.periodMs);
+        const url = this.#reading?.entries[0]?.url;
+        if (url) this.#catalogue.discover(series, url);
       },
     });
     this.#backlog = new Backlog(settings.collector.bufferBytes, ({ rows }) => this.#lose(rows));
@@ -109,7 +108,7 @@ export class Collector {
       phaseGridMs: settings.collector.phaseGridMs,
       monotonicMs,
       nowUs,
-      onResult: (target, loop, result) => this.#accept(target, loop, result),
+      onResult: (target, _loop, result) => this.#accept(target, result),
       onGone: ({ counters }) => {
         this.#gone.missed += counters.missed;
       },
@@ -246,12 +245,12 @@ export class Collector {
     return change;
   }
 
-  #accept(target: Target, loop: Loop, result: PollResult): void {
+  #accept(target: Target, result: PollResult): void {
     this.#counted.polls++;
     this.#counted.read += result.samples.length;
     if (result.problems.length > 0 || result.up !== target.counters.up) this.#tell(target, result);
     if (result.samples.length === 0) return;
-    this.#reading = { target, loop };
+    this.#reading = target;
     this.#builder.add(result.samples);
     if (this.#builder.rows >= this.#settings.collector.batchRows) this.flush();
   }

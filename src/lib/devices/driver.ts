@@ -126,6 +126,8 @@ export interface Driver<U extends DeviceUrl = DeviceUrl> {
   readonly schemes: readonly string[];
   /** One line for `kw device probe --help` and messages: the form of the URL. */
   readonly urlForm: string;
+  /** Whether a URL asks for a metric; left out by protocols whose entries give one metric each. */
+  asksFor?(url: U, metricId: string): boolean;
   /** @throws DeviceUrlError */
   parseUrl(text: string, context: UrlContext): U;
   open(deviceId: string, url: U, context: SessionContext): Session<U>;

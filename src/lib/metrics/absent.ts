@@ -6,15 +6,17 @@ import type { Client } from 'pg';
 import { jobLabel } from '../jobs/model.ts';
 import { byNodeName } from '../jobs/nodeName.ts';
 import { readSql } from '../packageRoot.ts';
+import { enabledMatcher } from '../promotions/enabledMatcher.ts';
 import { formatUtc } from '../time.ts';
 import type { SeenMetrics } from './read.ts';
 import type { Selection } from './selection.ts';
 import { metricMatcher } from './selectionText.ts';
 
-interface Expected {
+interface CatalogueRow {
   readonly device_id: string;
   readonly alias: string;
   readonly metric_id: string;
+  readonly entry_name: string;
   readonly optional: boolean;
   readonly protocol: string;
   readonly period_ms: number;
@@ -24,6 +26,11 @@ interface Expected {
   readonly up: boolean | null;
   readonly last_error: string | null;
   readonly last_up_us: number | null;
+}
+
+interface Expected extends CatalogueRow {
+  /** Optional, and enabled now. */
+  readonly enabled: boolean;
 }
 
 /** More lines than this help nobody. */
@@ -38,8 +45,12 @@ export async function absentWarnings(
 ): Promise<string[]> {
   const { devices } = selection;
   if (devices === undefined || devices.size === 0) return [];
-  const { rows } = await client.query<Expected>(readSql('queries/catalogue_expected'), [[...devices.keys()]]);
-  const lines = describe(selection, expectedByDevice(rows), seen);
+  const { rows } = await client.query<CatalogueRow>(readSql('queries/catalogue_expected'), [
+    [...devices.keys()],
+  ]);
+  const isEnabled = rows.some(({ optional }) => optional) ? await enabledMatcher(client) : () => false;
+  const expected = rows.map((row) => ({ ...row, enabled: row.optional && isEnabled(row) }));
+  const lines = describe(selection, expectedByDevice(expected), seen);
   if (lines.length <= MAX_LINES) return lines;
   return [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more such warnings`];
 }
@@ -61,7 +72,8 @@ function describe(
 ): string[] {
   const wholeDevices = new Groups();
   const metrics = new Map<string, Groups>();
-  const notEnabled = new Groups();
+  /** By the entry to enable. */
+  const notEnabled = new Map<string, Groups>();
   const matches = metricMatcher(selection.metrics);
 
   for (const [device, times] of selection.devices ?? []) {
@@ -76,8 +88,9 @@ function describe(
     for (const entry of absent) {
       // Too short a time for its period proves nothing.
       if (selectedUs < 2000 * entry.period_ms) continue;
-      if (entry.optional && entry.up !== false && entry.collector_lives !== false) {
-        notEnabled.add(entry.metric_id, device);
+      if (entry.optional && !entry.enabled && entry.up !== false && entry.collector_lives !== false) {
+        const { entry_name, metric_id } = entry;
+        notEnabled.set(entry_name, (notEnabled.get(entry_name) ?? new Groups()).add(metric_id, device));
         continue;
       }
       const reason = whyAbsent(entry);
@@ -97,27 +110,32 @@ function describe(
 }
 
 /** Optional metrics: each with the command that enables it, or all in one line if nobody asked for them by name. */
-function describeNotEnabled(selection: Selection, notEnabled: Groups): string[] {
-  const entries = notEnabled.byNames();
-  if (entries.length === 0) return [];
+function describeNotEnabled(selection: Selection, notEnabled: ReadonlyMap<string, Groups>): string[] {
+  if (notEnabled.size === 0) return [];
   const running = selection.jobs.find(({ stoppedUs }) => stoppedUs === undefined);
   const target = (names: readonly string[]) =>
     running ? `--job ${jobLabel(running)}` : `--device ${names.map(shellWord).join(',')}`;
   const ended = selection.jobs.length > 0 && running === undefined;
-  const [only] = entries;
-  if (selection.metrics === undefined && (entries.length > 1 || (only?.[1].length ?? 0) > 1)) {
-    const ids = [...new Set(entries.flatMap(([, metricIds]) => metricIds))];
-    const names = [...new Set(entries.flatMap(([devices]) => devices))].sort(byNodeName);
+  if (selection.metrics === undefined && notEnabled.size > 1) {
+    const devices = [...notEnabled.values()].flatMap((group) =>
+      group.entries().flatMap(([, names]) => names),
+    );
+    const names = [...new Set(devices)].sort(byNodeName);
     return ended
       ? []
-      : [`optional and not enabled: ${list(ids)}; to have one read: kw enable NAME ${target(names)}`];
+      : [
+          `optional and not enabled: ${list([...notEnabled.keys()])}; to have one read: kw enable NAME ${target(names)}`,
+        ];
   }
-  return entries.flatMap(([names, metricIds]) =>
-    metricIds.map((metricId) =>
-      ended
-        ? `no ${metricId} of ${list(names)}: it is optional and was not enabled`
-        : `no ${metricId} of ${list(names)}: it is optional and not enabled; kw enable ${shellWord(metricId)} ${target(names)}`,
-    ),
+  return [...notEnabled].flatMap(([entry, group]) =>
+    group.byNames().map(([names, metricIds]) => {
+      // Who asked for no metric by name is told of a page, not of each metric on it.
+      const ids = selection.metrics === undefined ? [entry] : metricIds;
+      const subject = `no ${list(ids)} of ${list(names)}: ${ids.length === 1 ? 'it is' : 'they are'} optional and`;
+      return ended
+        ? `${subject} ${ids.length === 1 ? 'was' : 'were'} not enabled`
+        : `${subject} not enabled; kw enable ${shellWord(entry)} ${target(names)}`;
+    }),
   );
 }
 
@@ -142,6 +160,7 @@ function whyAbsent(entry: Expected): string {
       entry.last_up_us === null ? 'it never answered' : `down since ${formatUtc(entry.last_up_us)}`;
     return entry.last_error === null ? since : `${since} (${entry.last_error})`;
   }
+  if (entry.enabled) return 'optional and enabled now, but without values in this time';
   if (entry.optional) return 'it is optional and not enabled';
   return 'configured, but without values in this time';
 }

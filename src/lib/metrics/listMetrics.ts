@@ -2,8 +2,7 @@
 import type { Client } from 'pg';
 import { byNodeName } from '../jobs/nodeName.ts';
 import { readSql } from '../packageRoot.ts';
-import { compileUsersPattern } from '../promotions/candidates.ts';
-import { listPromotions } from '../promotions/listPromotions.ts';
+import { enabledMatcher } from '../promotions/enabledMatcher.ts';
 import { formatUtc } from '../time.ts';
 import { resolveSelection, type SelectionRequest } from './selection.ts';
 import { metricMatcher } from './selectionText.ts';
@@ -20,6 +19,8 @@ export interface ListedMetric {
   /** The device behind an alias, where `device` is one. */
   readonly origin: string | undefined;
   readonly state: MetricState;
+  /** Of an optional metric on a page of others: the entry, which is what kw enable enables. */
+  readonly entry: string | undefined;
   /** What is read now; of an optional metric what would be. */
   readonly periodMs: number | undefined;
   readonly protocol: string | undefined;
@@ -49,6 +50,7 @@ interface CatalogueRow {
   protocol: string;
   unit: string | null;
   description: string | null;
+  entry_name: string;
 }
 
 interface LastRow {
@@ -102,6 +104,7 @@ export async function listMetrics(
       ...namesOf(row, asked),
       metric: row.metric_id,
       state: row.optional ? (isEnabled ? 'enabled' : 'optional') : 'always',
+      entry: row.optional && row.entry_name !== row.metric_id ? row.entry_name : undefined,
       periodMs,
       protocol: row.protocol,
       unit: row.unit ?? undefined,
@@ -115,6 +118,7 @@ export async function listMetrics(
       ...namesOf(row, asked),
       metric: row.metric_id,
       state: 'pushed',
+      entry: undefined,
       periodMs: undefined,
       protocol: undefined,
       unit: undefined,
@@ -154,18 +158,4 @@ function namesOf(
 
 function lastOf(row: LastRow | undefined): Pick<ListedMetric, 'lastUs' | 'lastValue' | 'lastText'> {
   return { lastUs: row?.last_us, lastValue: row?.value, lastText: row?.value_str ?? undefined };
-}
-
-/** Whether a metric is enabled by any pattern for its device or alias. */
-async function enabledMatcher(client: Client): Promise<(row: CatalogueRow) => boolean> {
-  const byDevice = new Map<string, { matches(name: string): boolean }[]>();
-  for (const { device, pattern } of await listPromotions(client)) {
-    // Somebody else's bad pattern enables nothing; it is no failure of this command.
-    const compiled = await compileUsersPattern(pattern).catch(() => undefined);
-    if (compiled) byDevice.set(device, [...(byDevice.get(device) ?? []), compiled]);
-  }
-  return ({ device_id, alias, metric_id }) =>
-    [device_id, alias].some(
-      (name) => byDevice.get(name)?.some((pattern) => pattern.matches(metric_id)) === true,
-    );
 }

@@ -8,6 +8,7 @@ export interface MetricLine {
   readonly metric: string;
   readonly origin?: string | undefined;
   readonly state: string;
+  readonly entry?: string | undefined;
   readonly periodMs?: number | undefined;
   readonly unit?: string | undefined;
   readonly description?: string | undefined;
@@ -28,6 +29,7 @@ export function metricTable(metrics: readonly MetricLine[], atUs: number): strin
       { head: 'age', cells: metrics.map(({ lastUs }) => age(lastUs, atUs)), right: true },
       { head: 'period', cells: metrics.map(({ periodMs }) => period(periodMs)), right: true },
       { head: 'read', cells: metrics.map(({ state }) => state) },
+      { head: 'enabled as', cells: metrics.map(({ entry }) => printable(entry ?? '')) },
       { head: 'description', cells: metrics.map(({ description }) => printable(description ?? '')) },
     ]),
   );
@@ -37,7 +39,7 @@ export function metricTable(metrics: readonly MetricLine[], atUs: number): strin
 export function metricOverview(metrics: readonly MetricLine[], atUs: number): string {
   const groups = new Map<string, MetricLine[]>();
   for (const line of metrics) {
-    const key = JSON.stringify([line.metric, line.state, line.periodMs, line.unit]);
+    const key = JSON.stringify([line.metric, line.state, line.entry, line.periodMs, line.unit]);
     groups.set(key, [...(groups.get(key) ?? []), line]);
   }
   const rows = [...groups.values()].flatMap((lines) => {
@@ -58,6 +60,7 @@ export function metricOverview(metrics: readonly MetricLine[], atUs: number): st
       { head: 'unit', cells: rows.map(({ first }) => printable(first.unit ?? '')) },
       { head: 'period', cells: rows.map(({ first }) => period(first.periodMs)), right: true },
       { head: 'read', cells: rows.map(({ first }) => first.state) },
+      { head: 'enabled as', cells: rows.map(({ first }) => printable(first.entry ?? '')) },
       { head: 'devices', cells: rows.map(({ devices }) => someNames(devices)) },
       { head: 'age', cells: rows.map(({ lines }) => age(freshest(lines), atUs)), right: true },
       { head: 'description', cells: rows.map(({ first }) => printable(first.description ?? '')) },

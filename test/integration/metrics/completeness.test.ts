@@ -45,12 +45,17 @@ describe('completeness', () => {
   async function configured(
     device: string,
     metric: string,
-    { optional = false, unit = 'W', alias = '' } = {},
+    {
+      optional = false,
+      unit = 'W',
+      alias = '',
+      entry,
+    }: { optional?: boolean; unit?: string; alias?: string; entry?: string } = {},
   ) {
     await db.client.query(
-      `INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, alias, period_ms, optional, protocol, unit)
-       VALUES ($1, $2, $3, $4, 1000, $5, 'snmp', $6)`,
-      [COLLECTOR, device, metric, alias, optional, unit],
+      `INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, alias, period_ms, optional, protocol, unit, entry_name)
+       VALUES ($1, $2, $3, $4, 1000, $5, $6, $7, $8)`,
+      [COLLECTOR, device, metric, alias, optional, entry === undefined ? 'snmp' : 'prometheus', unit, entry],
     );
   }
 
@@ -153,6 +158,42 @@ describe('completeness', () => {
     expect(
       await warnings('--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:00:01Z`),
     ).toEqual([]);
+  });
+
+  it('names the entry of an optional page, which gives its metrics when it is enabled', async () => {
+    await collector(`${day} 11:00Z`);
+    await configured('node-1', 'power_watt');
+    const page = { optional: true, entry: 'prom_all_metrics' };
+    for (const metric of ['prom_all_metrics', 'prom_load1', 'prom_load5'])
+      await configured('node-1', metric, page);
+    const bounds = ['--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:01Z`];
+    const enable = 'kw enable prom_all_metrics --device node-1';
+    expect(await warnings(...bounds)).toEqual([
+      `warning: no prom_all_metrics of node-1: it is optional and not enabled; ${enable}`,
+    ]);
+    expect(await warnings(...bounds, '--metric', 'power_watt,prom_load1,prom_load5')).toEqual([
+      `warning: no prom_load1, prom_load5 of node-1: they are optional and not enabled; ${enable}`,
+    ]);
+    const listed = async () => (await runKw(['metrics', '--metric', 'prom_load*'], { env })).stdout;
+    expect(await listed()).toBe(
+      [
+        'metric      unit  period  read      enabled as        devices',
+        'prom_load1  W        1 s  optional  prom_all_metrics  node-1',
+        'prom_load5  W        1 s  optional  prom_all_metrics  node-1',
+        '',
+      ].join('\n'),
+    );
+
+    const one = await runKw(['enable', 'prom_load1', '--device', 'node-1'], { env });
+    expect(one.stderr).toContain('no optional metric of node-1 matches "prom_load1"');
+    expect(one.stderr).toContain('prom_all_metrics');
+    const all = await runKw(['enable', 'prom_all_metrics', '--device', 'node-1'], { env });
+    expect(all.stderr).toContain('enabled prom_all_metrics on node-1 until ');
+    expect(await listed()).toMatch(/^prom_load1 +W +1 s +enabled +prom_all_metrics +node-1$/m);
+    expect(await warnings(...bounds)).toEqual([
+      'warning: no prom_all_metrics, prom_load1, prom_load5 of node-1: optional and enabled now, but without values in this time',
+    ]);
+    await db.client.query('TRUNCATE kw.promoted_metrics');
   });
 
   it('says why there is nothing, with near names, and exits 0', async () => {

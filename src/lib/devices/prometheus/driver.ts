@@ -6,7 +6,7 @@ import { setImmediate as letOthersGo } from 'node:timers/promises';
 import type { Driver, Fact, MetricRequest, Poll, PollResult, Session, SessionContext } from '../driver.ts';
 import { PageFetcher } from './http.ts';
 import { PageReader } from './page.ts';
-import { Selection } from './selection.ts';
+import { asksFor, Selection } from './selection.ts';
 import { quote } from './tally.ts';
 import { type PrometheusUrl, parsePrometheusUrl } from './url.ts';
 import type { ExpositionFormat } from './valueText.ts';
@@ -107,6 +107,7 @@ class PrometheusSession implements Session<PrometheusUrl> {
 export const prometheusDriver: Driver<PrometheusUrl> = {
   schemes: ['prometheus', 'prometheus+https'],
   urlForm: 'prometheus://[user:password@]host:port/[name-name-...]',
+  asksFor: (url, metricId) => asksFor(url.names, metricId),
   parseUrl: parsePrometheusUrl,
   open: (_deviceId, url, context) => new PrometheusSession(url, context),
 };

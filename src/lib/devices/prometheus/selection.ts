@@ -138,6 +138,11 @@ export class Selection {
   }
 }
 
+/** Whether an entry for these names on the page, or for all, gives a metric. */
+export function asksFor(names: readonly string[] | undefined, metricId: string): boolean {
+  return names === undefined || names.some((name) => metricId === METRIC_PREFIX + name);
+}
+
 function store(
   metricId: string,
   labels: readonly (readonly [string, string])[],
