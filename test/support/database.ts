@@ -42,6 +42,11 @@ export const hasTimescale = Boolean(process.env.KW_TEST_TIMESCALE_URL);
 /** The flavours that this server can have, for describe.each. */
 export const testFlavours: readonly Flavour[] = hasTimescale ? ['timescaledb', 'plain'] : ['plain'];
 
+/** `register` (such as `test`) on the wanted flavour; undefined on the other, where the test would mean nothing. */
+export function onlyOn<T>(wanted: Flavour, flavour: Flavour, register: T): T | undefined {
+  return flavour === wanted ? register : undefined;
+}
+
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const flavour = options.flavour ?? (hasTimescale ? 'timescaledb' : 'plain');
   const name = `kw_test_${process.pid}_${randomBytes(4).toString('hex')}`;

@@ -4,7 +4,7 @@ import { openClient } from '../../../src/lib/database/connection.ts';
 import { examine } from '../../../src/lib/database/doctor.ts';
 import { checkSchema, migrate } from '../../../src/lib/database/migrate.ts';
 import { readStatus } from '../../../src/lib/database/status.ts';
-import { type TestDatabase, targetOf, testDatabase, testFlavours } from '../../support/database.ts';
+import { onlyOn, type TestDatabase, targetOf, testDatabase, testFlavours } from '../../support/database.ts';
 
 describe.each(testFlavours)('kw db doctor on %s', (flavour) => {
   let db: TestDatabase;
@@ -80,7 +80,11 @@ describe.each(testFlavours)('kw db doctor on %s', (flavour) => {
     await db.client.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
   });
 
-  test.runIf(flavour === 'timescaledb')('tells that everybody may make jobs of TimescaleDB', async () => {
+  onlyOn(
+    'timescaledb',
+    flavour,
+    test,
+  )?.('tells that everybody may make jobs of TimescaleDB', async () => {
     const mends = async () =>
       (await examine(db.client, db.target))
         .filter(({ check }) => check === 'everybody')

@@ -344,7 +344,7 @@ describe.each(testFlavours)('selection on %s', (flavour) => {
     const http = await runKw(['query'], { env: { KW_URL: 'http://127.0.0.1:1' } });
     expect(http).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('reads from the database, not from KW_URL'),
+      stderr: expect.stringContaining('speaks to a database only, not to KW_URL'),
     });
   });
 });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../../src/lib/database/connection.ts';
 import { pushStream } from '../../../src/lib/push/push.ts';
 import { formatUtc, nowUs } from '../../../src/lib/time.ts';
-import { type TestDatabase, targetOf, testDatabase, testFlavours } from '../../support/database.ts';
+import { onlyOn, type TestDatabase, targetOf, testDatabase, testFlavours } from '../../support/database.ts';
 import { type KwResult, type RunOptions, runKw } from '../../support/runKw.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
 
@@ -327,8 +327,11 @@ describe.each(testFlavours)('on %s', (flavour) => {
       expect((await kw(['delete', 'other'])).stderr).toBe('no values that you pushed match\n');
     });
 
-    const onlyCompressing = flavour === 'timescaledb' ? it : undefined;
-    onlyCompressing?.('reaches into compressed chunks', async () => {
+    onlyOn(
+      'timescaledb',
+      flavour,
+      it,
+    )?.('reaches into compressed chunks', async () => {
       const { rows } = await db.client.query(
         `SELECT count(compress_chunk(c)) AS chunks FROM show_chunks('kw.metrics', older_than => interval '24 hours') c`,
       );
