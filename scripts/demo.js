@@ -186,6 +186,8 @@ async function end(signal, exitCode) {
   process.exit(exitCode);
 }
 
+// A reader that has seen enough (`| head`) does not stop the work: what was begun is still ended in order.
+process.stdout.on('error', () => {});
 process.on('SIGINT', () => end('SIGINT', 130));
 process.on('SIGTERM', () => end('SIGTERM', 143));
 try {

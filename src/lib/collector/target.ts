@@ -10,6 +10,9 @@ import { type Loop, pollTimeoutMs } from './loop.ts';
 import { phaseMs } from './phase.ts';
 import type { Schedule } from './schedule.ts';
 
+/** What a reading outside of every schedule has instead of a period: the bound of its time-out. */
+const AT_ONCE_MS = 10_000;
+
 /** What is counted for each target, since the start of the collector or of the target. */
 export interface TargetCounters {
   /** Whether the last poll was answered; undefined before the first one. */
@@ -120,9 +123,14 @@ export class Target {
       }
     }
     if (atOnce.length > 0) {
-      const periodMs = 10_000;
-      const timeoutMs = pollTimeoutMs(atOnce, periodMs);
-      this.#request({ periodMs, entries: atOnce, poll: this.#plan(atOnce), timeoutMs, scheduled: undefined });
+      const timeoutMs = pollTimeoutMs(atOnce, AT_ONCE_MS);
+      this.#request({
+        periodMs: AT_ONCE_MS,
+        entries: atOnce,
+        poll: this.#plan(atOnce),
+        timeoutMs,
+        scheduled: undefined,
+      });
     }
   }
 
