@@ -6,6 +6,11 @@
  *   Driver --open------> Session            one a device and endpoint, kept for as long as it is configured
  *   Session --plan-----> Poll               one a group of metrics that share a period; again when the group changes
  *   Poll --read--------> PollResult         once a period
+ *
+ * Beside that way, for people who set a device up:
+ *
+ *   Driver --parseDeviceUrl--> DeviceUrl    a URL that may lack its last part, such as snmp://public@pdu-1
+ *   Driver --discover--------> Discovery    what the device offers, as entries of a metric file
  */
 import type { Labels, Sample } from '../sample.ts';
 
@@ -112,6 +117,22 @@ export interface SessionContext {
    * (`kwollect_custom`) may not take.
    */
   isConfiguredMetric(deviceId: string, metricId: string): boolean;
+  /**
+   * Told at each step on the way to a value, for `kw device probe --verbose`; undefined everywhere else, so a
+   * driver calls it as `context.trace?.(...)`. The times are taken by who listens.
+   */
+  trace?(step: TraceStep): void;
+}
+
+/** One step on the way to a value, told when it is done or has failed. */
+export interface TraceStep {
+  /**
+   * resolve: names to addresses. open: sockets, TLS, sessions. authenticate: who we are, and what the device
+   * thinks of it. read: requests and their answers. close: the end of a session.
+   */
+  readonly step: 'resolve' | 'open' | 'authenticate' | 'read' | 'close';
+  /** What happened, as half a sentence: `pdu-1 is 192.0.2.7`. Never a secret; text of a device is escaped and cut. */
+  readonly text: string;
 }
 
 export interface UrlContext {
@@ -119,6 +140,52 @@ export interface UrlContext {
   resolveSecret(text: string): string;
   /** A named credential's fields (from `credentials:` in kw.yaml), resolved; undefined when the entry names none. */
   readonly credential?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface DiscoverOptions {
+  /** Only this kind of device or table, by the name that the protocol's page gives it; undefined: all that fit. */
+  readonly profile?: string | undefined;
+  /** With what a driver leaves out by itself: interfaces that are down, sensors without a reading. */
+  readonly all?: boolean | undefined;
+  /** Longest time in all. */
+  readonly timeoutMs: number;
+  /** Half a sentence on what is being read, for a terminal; called as often as a driver likes. */
+  onProgress?(text: string): void;
+  /** Aborted when the user gives up: a driver ends its sessions and resolves soon with what it has. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One metric that a device offers: all that an entry of a metric file says of it. */
+export interface Finding {
+  /** Name after Prometheus's rules; see naming.ts. */
+  readonly metricId: string;
+  /**
+   * The URL to write. Made with naming.ts' `writableSecret`: references stay as the user wrote them, a secret
+   * that was typed becomes a reference. When the user named a credential, without user and password.
+   */
+  readonly url: string;
+  readonly unit?: string | undefined;
+  readonly description?: string | undefined;
+  /** What tells this metric from others of its name on the same device, and names that people gave. */
+  readonly labels: Labels;
+  readonly periodMs: number;
+  /** Not collected until a job asks for it. */
+  readonly optional?: boolean | undefined;
+  readonly scaleFactor?: number | undefined;
+  /** As just read, after scaling; text as the device says it. */
+  readonly value?: number | string | undefined;
+  /** Order in the file: 0 power, 1 energy, 2 temperature, 3 other sensors, 4 traffic, 9 the rest. */
+  readonly rank: number;
+}
+
+export interface Discovery {
+  /** Names of the profiles that fitted, in the order of the file. */
+  readonly profiles: readonly string[];
+  /** In the order of the device; the writer sorts by rank and keeps that order within one. */
+  readonly findings: readonly Finding[];
+  readonly problems: readonly Problem[];
+  /** What the device says of itself, for the head of the file: `{name: 'sysDescr', text: ...}`. */
+  readonly about?: readonly Fact[] | undefined;
 }
 
 export interface Driver<U extends DeviceUrl = DeviceUrl> {
@@ -130,5 +197,16 @@ export interface Driver<U extends DeviceUrl = DeviceUrl> {
   asksFor?(url: U, metricId: string): boolean;
   /** @throws DeviceUrlError */
   parseUrl(text: string, context: UrlContext): U;
+  /**
+   * As parseUrl, for `kw device discover`: what names the metric may be missing, and is ignored if it is there.
+   * Left out by protocols whose URLs always name a whole device, and by those that cannot discover.
+   * @throws DeviceUrlError
+   */
+  parseDeviceUrl?(text: string, context: UrlContext): U;
+  /**
+   * Asks a device what it offers. Bounded in time and answers whatever the device says. Never rejects for
+   * anything that a device or network can cause, nor when `options.signal` ends it: that is in `problems`.
+   */
+  discover?(deviceId: string, url: U, context: SessionContext, options: DiscoverOptions): Promise<Discovery>;
   open(deviceId: string, url: U, context: SessionContext): Session<U>;
 }
