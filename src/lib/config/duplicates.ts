@@ -37,15 +37,17 @@ export function refuseDuplicates(entries: readonly MetricEntry[], problems: Prob
 }
 
 /**
- * Two selections of one page. Kwollect's own example has a few names always and the whole page on demand:
- * with one period both are read by one request and each value is stored once.
+ * Two selections of one page. A few names and the whole page, the latter or both on demand, is how Kwollect's sites
+ * write it: with one period both are read by one request and each value is stored once. Twice the same selection, or
+ * the same names always, is a mistake.
  */
 function pagesMayStand(first: MetricEntry, second: MetricEntry, problems: ProblemList): boolean {
   const common = commonNames(first.url as PageUrl, second.url as PageUrl);
   if (common.length === 0) return true;
   const what = common === 'all' ? 'the whole page' : list(common);
   const where = formatPlace(first.place);
-  if (first.optional === second.optional) {
+  const alike = first.name === second.name || common === 'all';
+  if (first.optional === second.optional && (alike || !first.optional)) {
     problems.error(
       second.place,
       `device ${shown(second.deviceId)} reads ${what} of ${second.url.hostPort} already, at ${where}`,
@@ -53,16 +55,20 @@ function pagesMayStand(first: MetricEntry, second: MetricEntry, problems: Proble
     );
     return false;
   }
-  const [always, onDemand] = first.optional ? [second, first] : [first, second];
-  const promotedMs = onDemand.optionalUpdateEveryMs ?? onDemand.updateEveryMs;
-  if (promotedMs !== always.updateEveryMs) {
+  const [firstMs, secondMs] = [first, second].map(periodOnDemand) as [number, number];
+  if (firstMs !== secondMs) {
     problems.warning(
       second.place,
-      `while promoted, ${what} of ${second.url.hostPort} is stored every ${always.updateEveryMs} ms and every ${promotedMs} ms, see ${where}`,
+      `while promoted, ${what} of ${second.url.hostPort} is stored every ${firstMs} ms and every ${secondMs} ms, see ${where}`,
       'give both the same period',
     );
   }
   return true;
+}
+
+/** How often an entry is read while everything on demand is. */
+function periodOnDemand({ optional, optionalUpdateEveryMs, updateEveryMs }: MetricEntry): number {
+  return optional ? (optionalUpdateEveryMs ?? updateEveryMs) : updateEveryMs;
 }
 
 function list(names: readonly string[]): string {

@@ -70,7 +70,10 @@ function* loadInSteps(settings: Settings, protocols: Protocols): Generator<undef
   return { entries: refuseDuplicates(entries, problems), problems: problems.sorted() };
 }
 
-/** The files to read, sorted by name. Kwollect reads every file that is not hidden. */
+/** Kwollect reads every file that is not hidden; Grid'5000's are named `.conf`. */
+const METRIC_FILE = /^\.(ya?ml|conf)$/i;
+
+/** The files to read, sorted by name. */
 function metricFiles(folder: string, problems: ProblemList): string[] {
   try {
     if (process.getuid !== undefined && (statSync(folder).mode & 0o002) !== 0) {
@@ -85,9 +88,9 @@ function metricFiles(folder: string, problems: ProblemList): string[] {
     for (const item of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, item.name);
       if (item.name.startsWith('.')) continue;
-      if (/^\.ya?ml$/i.test(extname(item.name))) files.push(path);
+      if (METRIC_FILE.test(extname(item.name))) files.push(path);
       else if (item.isDirectory()) problems.warning(wholeFile(path), 'folders in metrics.d are not read');
-      else problems.warning(wholeFile(path), 'not read: its name does not end in .yaml or .yml');
+      else problems.warning(wholeFile(path), 'not read: its name does not end in .yaml, .yml or .conf');
     }
     if (files.length === 0) {
       problems.warning(

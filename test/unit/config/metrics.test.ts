@@ -354,16 +354,17 @@ describe('the form of a file', () => {
     ]);
   });
 
-  it('is read only with a name that ends in .yaml or .yml and is not hidden', () => {
+  it('is read only with a name that ends in .yaml, .yml or .conf and is not hidden', () => {
     const { entries, problems } = load({
       'a.yml': GOOD,
+      "grid5000's.conf": GOOD.replace('pdu-1', 'pdu-2'),
       '.hidden.yaml': '- {}',
       'b.yaml.bak': GOOD,
       'sub/c.yaml': GOOD,
     });
-    expect(entries).toHaveLength(1);
+    expect(entries).toHaveLength(2);
     expect(problems).toEqual([
-      'b.yaml.bak: warning: not read: its name does not end in .yaml or .yml',
+      'b.yaml.bak: warning: not read: its name does not end in .yaml, .yml or .conf',
       'sub: warning: folders in metrics.d are not read',
     ]);
   });
@@ -444,6 +445,20 @@ describe('two entries', () => {
       load(page('some', 'x-y') + page('all', '', ', optional: true, update_every: 1000')).problems,
     ).toEqual([
       'm.yaml:2:3: warning: while promoted, "x", "y" of n:9100 is stored every 10000 ms and every 1000 ms, see m.yaml:1:3 (give both the same period)',
+    ]);
+  });
+
+  it("may be Grid'5000's pair: some metrics on demand, the whole page too, by another name", () => {
+    const demand = (name: string, names: string, more = '') => page(name, names, `, optional: true${more}`);
+    expect(load(demand('some', 'x-y') + demand('all', '')).problems).toEqual([]);
+    expect(load(demand('some', 'x-y') + demand('some', 'y-z')).problems).toEqual([
+      'm.yaml:2:3: error: device "n" reads "y" of n:9100 already, at m.yaml:1:3 (name each metric in one of the urls only)',
+    ]);
+    expect(load(demand('all', '') + demand('everything', '')).problems).toEqual([
+      'm.yaml:2:3: error: device "n" reads the whole page of n:9100 already, at m.yaml:1:3 (name each metric in one of the urls only)',
+    ]);
+    expect(load(demand('some', 'x') + demand('all', '', ', optional_update_every: 1000')).problems).toEqual([
+      'm.yaml:2:3: warning: while promoted, "x" of n:9100 is stored every 10000 ms and every 1000 ms, see m.yaml:1:3 (give both the same period)',
     ]);
   });
 });

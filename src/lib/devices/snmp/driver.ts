@@ -4,7 +4,7 @@ import { SnmpSession } from './session.ts';
 import { parseSnmpUrl, type SnmpUrl, URL_FORM } from './url.ts';
 
 export const snmpDriver: Driver<SnmpUrl> = {
-  schemes: ['snmp'],
+  schemes: ['snmp', 'snmpv1'],
   urlForm: URL_FORM,
   parseUrl: parseSnmpUrl,
   open: (_deviceId: string, url: SnmpUrl, context: SessionContext) => new SnmpSession(url, context),

@@ -4,6 +4,7 @@
  * error must name its column.
  *
  *   snmp://community@host[:port]/oid[?version=1|2c|3&...]
+ *   snmpv1://community@host/oid                     (Kwollect's form of version=1)
  *   snmp://user@host/oid?version=3&auth=sha256&auth_key=...&priv=aes128&priv_key=...
  *   snmp://community@host/oid.{{ prefix == text }}
  */
@@ -99,7 +100,7 @@ interface Field {
 export function parseSnmpUrl(text: string, context: UrlContext): SnmpUrl {
   if (text.length > MAX_URL_LENGTH)
     throw new DeviceUrlError(`the URL has ${text.length} characters, and at most ${MAX_URL_LENGTH} are read`);
-  const scheme = /^snmp:\/\//i.exec(text);
+  const scheme = /^snmp(v1)?:\/\//i.exec(text);
   if (!scheme) throw new DeviceUrlError('not an SNMP URL', 0, `write ${URL_FORM}`);
   const authorityStart = scheme[0].length;
   const authorityEnd = endOfAuthority(text, authorityStart);
@@ -110,7 +111,9 @@ export function parseSnmpUrl(text: string, context: UrlContext): SnmpUrl {
   const parameters = parseParameters(text, pathEnd);
   const oid = parsePath(text, authorityEnd, pathEnd);
   const settings = new Settings(parameters, context);
-  const version = settings.choice('version', VERSIONS) ?? '2c';
+  const version = settings.choice('version', VERSIONS) ?? (scheme[1] ? '1' : '2c');
+  if (scheme[1] && version !== '1')
+    throw new DeviceUrlError('snmpv1:// is SNMP v1', parameters.get('version')?.offset, 'write snmp://');
 
   let community: string | undefined;
   let user: UsmUser | undefined;

@@ -46,6 +46,20 @@ describe("Kwollect's URLs", () => {
     });
   });
 
+  test('snmpv1 is SNMP v1', () => {
+    expect(parse('snmpv1://public@pdu/1.3')).toMatchObject({
+      scheme: 'snmp',
+      version: '1',
+      safeUrl: 'snmpv1://***@pdu/1.3',
+      endpointKey: parse('snmp://public@pdu/1.3?version=1').endpointKey,
+    });
+    expect(failure('snmpv1://public@pdu/1.3?version=2c')).toMatchObject({
+      message: 'snmpv1:// is SNMP v1',
+      offset: 32,
+      hint: 'write snmp://',
+    });
+  });
+
   test('a template behind the OID', () => {
     const { oid } = parse(
       'snmp://public@127.0.0.1/1.3.6.1.2.1.1.9.1.4.{{ 1.3.6.1.2.1.1.9.1.3 == The SNMP Management Architecture MIB. }}',
