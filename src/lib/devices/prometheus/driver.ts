@@ -4,10 +4,11 @@
  */
 import { setImmediate as letOthersGo } from 'node:timers/promises';
 import type { Driver, Fact, MetricRequest, Poll, PollResult, Session, SessionContext } from '../driver.ts';
+import { headerOf } from '../shared/http.ts';
+import { quote } from '../shared/tally.ts';
 import { PageFetcher } from './http.ts';
 import { PageReader } from './page.ts';
 import { asksFor, Selection } from './selection.ts';
-import { quote } from './tally.ts';
 import { type PrometheusUrl, parsePrometheusUrl } from './url.ts';
 import type { ExpositionFormat } from './valueText.ts';
 
@@ -58,7 +59,11 @@ class PrometheusPoll implements Poll {
   }
 
   describe(): readonly Fact[] {
-    const { address, status, contentType, contentEncoding, receivedBytes } = this.#fetcher.answer;
+    const { address, status, headers, receivedBytes } = this.#fetcher.trail;
+    const [contentType, contentEncoding] = [
+      headerOf(headers, 'content-type'),
+      headerOf(headers, 'content-encoding'),
+    ];
     const facts: Fact[] = [
       {
         name: 'address',

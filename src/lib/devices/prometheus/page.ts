@@ -15,10 +15,10 @@
 import { timestampProblem } from '../../limits.ts';
 import type { Sample, Series } from '../../sample.ts';
 import type { Problem, ProblemKind } from '../driver.ts';
+import { quote, Tally } from '../shared/tally.ts';
 import { NumberScanner } from './numbers.ts';
 import { CUSTOM_NAME, type Refused, type Selected, type Selection } from './selection.ts';
 import { nameOf, parseSeriesText } from './seriesText.ts';
-import { quote, Tally } from './tally.ts';
 import { type ExpositionFormat, parseValueText } from './valueText.ts';
 
 const NEWLINE = 0x0a;

@@ -14,9 +14,9 @@
 import { labelsProblem, nameProblem } from '../../limits.ts';
 import type { Labels, Series } from '../../sample.ts';
 import type { MetricRequest, ProblemKind, SessionContext } from '../driver.ts';
+import { quote } from '../shared/tally.ts';
 import { parseSecondsUs } from './numbers.ts';
 import type { SeriesText } from './seriesText.ts';
-import { quote } from './tally.ts';
 import type { PrometheusUrl } from './url.ts';
 
 const METRIC_PREFIX = 'prom_';
