@@ -15,6 +15,7 @@ export default class DeviceProbe extends KwCommand {
     "<%= config.bin %> <%= command.id %> 'snmp://public@switch-1/1.3.6.1.2.1.31.1.1.1.6.{{ 1.3.6.1.2.1.31.1.1.1.1 == eth0 }}'",
     "<%= config.bin %> <%= command.id %> 'snmp://kw@pdu-2/1.3.6.1.2.1.1.3.0?version=3&auth=sha256&auth_key=${env:SNMP_KEY}'",
     "<%= config.bin %> <%= command.id %> 'prometheus://node-1:9100/node_load1' --timeout 2s --json",
+    "<%= config.bin %> <%= command.id %> 'snmp://public@pdu-1/1.3.6.1.2.1.1.3.0' --verbose",
   ];
 
   static override args = {
@@ -24,6 +25,10 @@ export default class DeviceProbe extends KwCommand {
   static override flags = {
     timeout: Flags.string({ description: 'longest time to wait', default: '5s', helpValue: 'DURATION' }),
     device: Flags.string({ description: 'device name, instead of the host of the URL', helpValue: 'NAME' }),
+    verbose: Flags.boolean({
+      char: 'v',
+      description: 'tell each step with its time on standard error: resolve, open, authenticate, read',
+    }),
     credential: Flags.string({ description: 'named credential of kw.yaml to read with', helpValue: 'NAME' }),
     config: settingsFlags.config,
   };
@@ -34,12 +39,13 @@ export default class DeviceProbe extends KwCommand {
     const { args, flags } = await this.parse(DeviceProbe);
     const { urlContext } = await import('../../lib/config/credentials.ts');
     const { loadSettings } = await import('../../lib/config/settings.ts');
-    const { formatProbe, probe } = await import('../../lib/devices/probe.ts');
+    const { formatProbe, formatStep, probe } = await import('../../lib/devices/probe.ts');
     const { parseDurationMs } = await import('../../lib/time.ts');
     const report = await probe(args.url, {
       urlContext: urlContext(loadSettings({ config: flags.config }), process.cwd(), flags.credential),
       timeoutMs: parseDurationMs(flags.timeout),
       deviceId: flags.device,
+      onStep: flags.verbose ? (step) => this.logToStderr(formatStep(step)) : undefined,
     });
     this.log(formatProbe(report));
     if (report.samples.length === 0) process.exitCode = 1;

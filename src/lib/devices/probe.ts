@@ -1,22 +1,22 @@
 /** One read of one URL, for `kw device probe`: what was read, and everything that the driver can say about it. */
-import { KwError } from '../errors.ts';
 import type { Labels, Sample } from '../sample.ts';
 import { formatUtc, nowUs } from '../time.ts';
-import {
-  type DeviceUrl,
-  DeviceUrlError,
-  type Driver,
-  type Fact,
-  type PollResult,
-  type UrlContext,
-} from './driver.ts';
-import { driverFor, knownSchemes } from './registry.ts';
+import type { DeviceUrl, Fact, PollResult, TraceStep, UrlContext } from './driver.ts';
+import { driverOf, hostOf, readUrl } from './urlText.ts';
 
 export interface ProbeOptions {
   readonly urlContext: UrlContext;
   readonly timeoutMs: number;
   /** Default: the host of the URL. */
   readonly deviceId?: string | undefined;
+  /** Called at each step that the driver tells, for `--verbose`. */
+  readonly onStep?: ((step: ProbeStep) => void) | undefined;
+}
+
+/** One step on the way to the value. */
+export interface ProbeStep extends TraceStep {
+  /** Milliseconds since the URL was read. */
+  readonly at_ms: number;
 }
 
 export interface ProbeReport {
@@ -29,6 +29,8 @@ export interface ProbeReport {
   readonly facts: readonly Fact[];
   readonly samples: readonly ProbeSample[];
   readonly problems: readonly { kind: string; message: string; metric_id?: string; count?: number }[];
+  /** With `onStep` only. */
+  readonly steps?: readonly ProbeStep[];
 }
 
 export interface ProbeSample {
@@ -44,39 +46,36 @@ const METRIC_ID = 'value';
 
 /** @throws KwError BAD_URL when the URL cannot be read; what the device does is in the report */
 export async function probe(text: string, options: ProbeOptions): Promise<ProbeReport> {
-  const { driver, url } = parseUrl(text, options.urlContext);
-  const deviceId = options.deviceId ?? url.hostPort.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  const session = driver.open(deviceId, url, { nowUs, isConfiguredMetric: () => false });
+  const driver = driverOf(text);
+  const url = readUrl(driver, () => driver.parseUrl(text, options.urlContext));
+  const deviceId = options.deviceId ?? hostOf(url);
+  const { onStep } = options;
+  const steps: ProbeStep[] = [];
+  const startMs = performance.now();
+  const trace = ({ step, text: what }: TraceStep) => {
+    const at_ms = roundMs(performance.now() - startMs);
+    steps.push({ step, text: what, at_ms });
+    onStep?.({ step, text: what, at_ms });
+  };
+  const context = { nowUs, isConfiguredMetric: () => false, ...(onStep && { trace }) };
+  const session = driver.open(deviceId, url, context);
   try {
     const poll = session.plan([{ url, deviceId, metricId: METRIC_ID, labels: {}, scaleFactor: undefined }]);
-    const startMs = performance.now();
+    const readMs = performance.now();
     const result = await poll.read(options.timeoutMs);
-    const durationMs = performance.now() - startMs;
-    return report(url, deviceId, result, durationMs, poll.describe?.() ?? []);
+    const durationMs = performance.now() - readMs;
+    const facts = poll.describe?.() ?? [];
+    await session.close();
+    const probed = report(url, deviceId, result, durationMs, facts);
+    return onStep ? { ...probed, steps } : probed;
   } finally {
     await session.close();
   }
 }
 
-function parseUrl(text: string, context: UrlContext): { driver: Driver; url: DeviceUrl } {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
-  const driver = scheme === undefined ? undefined : driverFor(scheme);
-  if (!driver) {
-    const what =
-      scheme === undefined ? 'the URL has no protocol' : `kw does not speak ${scheme.slice(0, 40)}`;
-    const hint = `protocols: ${knownSchemes().join(', ')}`;
-    throw new KwError(what, { code: 'BAD_URL', exit: 2, hint });
-  }
-  try {
-    return { driver, url: driver.parseUrl(text, context) };
-  } catch (error) {
-    if (!(error instanceof DeviceUrlError)) throw error;
-    throw new KwError(`${error.message} (character ${error.offset + 1} of the URL)`, {
-      code: 'BAD_URL',
-      exit: 2,
-      hint: error.hint ?? `the form is ${driver.urlForm}`,
-    });
-  }
+/** The step as a line: `+12.3 ms  read  ...`. */
+export function formatStep({ step, text, at_ms }: ProbeStep): string {
+  return `${`+${at_ms.toFixed(1)} ms`.padStart(12)}  ${step.padEnd(12)}  ${text}`;
 }
 
 function report(
@@ -91,7 +90,7 @@ function report(
     device_id: deviceId,
     up: result.up,
     timestamp: formatUtc(result.timestampUs),
-    duration_ms: Math.round(durationMs * 1000) / 1000,
+    duration_ms: roundMs(durationMs),
     facts,
     samples: result.samples.map(probeSample),
     problems: result.problems.map(({ kind, message, metricId, count }) => ({
@@ -101,6 +100,10 @@ function report(
       ...(count !== undefined && { count }),
     })),
   };
+}
+
+function roundMs(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 function probeSample({ series, timestampUs, value }: Sample): ProbeSample {
