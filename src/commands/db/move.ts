@@ -43,7 +43,12 @@ export default class DbMove extends KwCommand {
       import('../../lib/database/url.ts'),
     ]);
     const { databaseError } = await import('../../lib/database/errors.ts');
-    const target = { url: flags.to, label: parseDatabaseUrl(flags.to).label, embedded: false };
+    const target = {
+      url: flags.to,
+      label: parseDatabaseUrl(flags.to).label,
+      embedded: false,
+      namedBy: '--to',
+    };
     const result = await withClient(loadSettings(flags), async (source, { label }) => {
       await checkSchema(source);
       this.logToStderr(`from ${label} to ${target.label}`);
@@ -55,7 +60,7 @@ export default class DbMove extends KwCommand {
           onProgress: ({ day, rows }) => this.logToStderr(`${day}  ${rows} values so far`),
         });
       } catch (error) {
-        throw databaseError(error, target.label);
+        throw databaseError(error, target);
       } finally {
         await client.end().catch(() => {});
       }

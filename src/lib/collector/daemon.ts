@@ -94,7 +94,7 @@ async function checkDatabase(database: DatabaseTarget, logger: Logger): Promise<
     try {
       await checkSchema(client);
     } catch (error) {
-      throw explainIfDatabase(error, database.label);
+      throw explainIfDatabase(error, database);
     } finally {
       await client.end().catch(() => {});
     }

@@ -72,6 +72,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       if (database) return database;
       return file?.databaseUrl && resolveUrl(file.databaseUrl, source);
     },
+    databaseNamedBy: databaseNamedBy(flags, env, file),
     // A database that was named more strongly than the server in the file is meant instead of it.
     url: env.KW_URL || (database ? undefined : file?.url),
     get token() {
@@ -99,6 +100,16 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
     },
     jobs: { runningMaxAgeMs: file?.jobs?.runningMaxAgeMs ?? 30 * DAY_MS },
   };
+}
+
+function databaseNamedBy(
+  flags: SettingsFlags,
+  env: NodeJS.ProcessEnv,
+  file: FileSettings | undefined,
+): string | undefined {
+  if (flags.database) return '--database';
+  if (env.KW_DATABASE_URL) return 'KW_DATABASE_URL';
+  return file?.databaseUrl === undefined ? undefined : `database_url in ${file.path}`;
 }
 
 /** References in a URL: what they stand for is escaped, unless the reference is the whole URL. */

@@ -5,6 +5,8 @@ export interface Settings {
   readonly file?: string | undefined;
   /** PostgreSQL URL, secrets resolved when it is asked for: throws KwError BAD_REFERENCE then. */
   readonly databaseUrl?: string | undefined;
+  /** Where that URL was written: `--database`, `KW_DATABASE_URL` or `database_url in FILE`. */
+  readonly databaseNamedBy?: string | undefined;
   /** Of a `kw serve`. */
   readonly url?: string | undefined;
   /** For `kw serve`. Resolved when it is asked for, as databaseUrl. */

@@ -11,6 +11,8 @@ export interface DatabaseTarget {
   readonly label: string;
   /** The server in the user's own data folder. */
   readonly embedded: boolean;
+  /** Where the user wrote the URL, for hints, such as `--to`; KW_DATABASE_URL unless told. */
+  readonly namedBy?: string | undefined;
 }
 
 export interface ClientOptions {
@@ -61,7 +63,7 @@ export async function openClient(target: DatabaseTarget, options: ClientOptions 
       if (!wantsOtherTls(error)) break;
     }
   }
-  throw databaseError(failure, target.label);
+  throw databaseError(failure, target);
 }
 
 function wantsOtherTls(error: unknown): boolean {

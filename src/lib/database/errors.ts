@@ -4,6 +4,14 @@
  */
 import pg from 'pg';
 import { KwError } from '../errors.ts';
+import { tlsFailure } from './tlsErrors.ts';
+
+/** What errors tell of a database: never its URL. A DatabaseTarget is one. */
+interface Told {
+  readonly label: string;
+  readonly namedBy?: string | undefined;
+  readonly embedded?: boolean;
+}
 
 /** Codes of sockets and of PostgreSQL that mean: not there now, may be back soon. */
 const AWAY = new Set([
@@ -47,33 +55,36 @@ export function isAway(error: unknown): boolean {
 }
 
 /** Errors of the server and of the connection as KwErrors; others are defects of kw and stay as they are. */
-export function explainIfDatabase(error: unknown, label: string): unknown {
+export function explainIfDatabase(error: unknown, database: Told): unknown {
   const isDatabase =
     error instanceof pg.DatabaseError ||
     (error instanceof Error && (('code' in error && 'syscall' in error) || isAway(error)));
-  return isDatabase ? databaseError(error, label) : error;
+  return isDatabase ? databaseError(error, database) : error;
 }
 
-/**
- * Any error of a connection or statement as a KwError; those that are one already stay as they are.
- * @param label of the database, safe to print
- */
-export function databaseError(error: unknown, label: string): KwError {
+/** Any error of a connection or statement as a KwError; those that are one already stay as they are. */
+export function databaseError(error: unknown, database: Told): KwError {
   if (error instanceof KwError) return error;
+  const { label } = database;
+  const namedBy = database.namedBy ?? 'KW_DATABASE_URL';
   const code = codeOf(error);
   const said = error instanceof Error ? error.message : String(error);
   const make = (kind: string, message: string, hint?: string) =>
     new KwError(message, { code: kind, hint, cause: error });
 
   if (isAway(error))
-    return make('DATABASE_AWAY', `the database ${label} cannot be reached: ${said}`, awayHint(code));
+    return make(
+      'DATABASE_AWAY',
+      `the database ${label} cannot be reached: ${said}`,
+      awayHint(code, database),
+    );
   switch (code) {
     case '28P01':
     case '28000':
       return make(
         'DATABASE_AUTH',
         `the database ${label} refuses the login: ${said}`,
-        'check user and password in KW_DATABASE_URL, and pg_hba.conf on the server',
+        loginHint(said) ?? `check user and password in ${namedBy}, and pg_hba.conf on the server`,
       );
     case '3D000':
       return make(
@@ -106,27 +117,31 @@ export function databaseError(error: unknown, label: string): KwError {
     return make(
       'DATABASE_AUTH',
       `the database ${label} asks for a password`,
-      'put it into KW_DATABASE_URL, PGPASSWORD or ~/.pgpass',
+      `put it into ${namedBy}, PGPASSWORD or ~/.pgpass`,
     );
   }
-  if (isTlsError(code, said)) {
-    return make(
-      'DATABASE_TLS',
-      `no trusted TLS connection to ${label}: ${said}`,
-      'check sslmode and sslrootcert in the database URL',
-    );
-  }
+  const tls = tlsFailure(code, said);
+  if (tls) return make('DATABASE_TLS', `no TLS connection to ${label}: ${tls.message}`, tls.hint);
   return make('DATABASE_ERROR', `the database ${label} reports: ${said}`);
 }
 
-function awayHint(code: string | undefined): string {
+function awayHint(code: string | undefined, { namedBy = 'KW_DATABASE_URL', embedded }: Told): string {
   if (code === '53300') return 'all its connections are in use: raise max_connections, or end some';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'check the name of the host in KW_DATABASE_URL';
-  return 'check that it runs and that KW_DATABASE_URL names it';
+  if (embedded) return 'start it with kw db start; its log lies in its folder';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `check the name of the host in ${namedBy}`;
+  return `check that it runs and that ${namedBy} names it`;
 }
 
-function isTlsError(code: string | undefined, said: string): boolean {
-  if (code !== undefined && /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code))
-    return true;
-  return /does not support SSL|certificate/i.test(said);
+/** What pg_hba.conf asks for beside a password, from the server's own words. */
+function loginHint(said: string): string | undefined {
+  if (/valid client certificate/.test(said)) {
+    return 'it asks for a client certificate: add sslcert=FILE and sslkey=FILE to the database URL';
+  }
+  if (/certificate authentication failed/.test(said)) {
+    return 'the name (CN) in the client certificate must be the user of the database URL';
+  }
+  if (/no encryption$|SSL off$/.test(said)) {
+    return 'perhaps it takes logins by TLS only: sslmode=require or verify-full';
+  }
+  return undefined;
 }

@@ -9,6 +9,8 @@ import { parseDatabaseUrl } from './url.ts';
 /** What of the settings decides about the database. */
 export interface DatabaseSettings {
   readonly databaseUrl?: string | undefined;
+  /** Where the URL was written, such as `--database`. */
+  readonly databaseNamedBy?: string | undefined;
   /** A `kw serve`; no database is meant then. */
   readonly url?: string | undefined;
   readonly dataFolder: string;
@@ -22,7 +24,10 @@ export interface DatabaseSettings {
  */
 export async function resolveDatabase(settings: DatabaseSettings): Promise<DatabaseTarget> {
   const url = settings.databaseUrl;
-  if (url) return { url, label: parseDatabaseUrl(url).label, embedded: false };
+  if (url) {
+    const { label } = parseDatabaseUrl(url);
+    return { url, label, embedded: false, namedBy: settings.databaseNamedBy };
+  }
   if (settings.url) {
     throw new KwError('this version of kw speaks to a database only, not to KW_URL', {
       code: 'NO_HTTP_CLIENT',
@@ -33,7 +38,7 @@ export async function resolveDatabase(settings: DatabaseSettings): Promise<Datab
     const server = await startEmbedded(settings.dataFolder);
     return { url: server.url, label: server.label, embedded: true };
   }
-  throw new KwError('no database: set KW_URL or KW_DATABASE_URL, or run kw db start', {
+  throw new KwError('no database: set KW_DATABASE_URL, or run kw db start', {
     code: 'NO_DATABASE',
   });
 }
@@ -49,7 +54,7 @@ export async function withClient<T>(
   try {
     return await use(client, target);
   } catch (error) {
-    throw explainIfDatabase(error, target.label);
+    throw explainIfDatabase(error, target);
   } finally {
     await client.end().catch(() => {});
   }

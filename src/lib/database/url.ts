@@ -2,12 +2,12 @@
  * Database URLs as libpq reads them: `postgres://user:password@host:port/database?sslmode=...`.
  * pg's own parser gives sslmode meanings of its own, hence this one.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import type { ClientConfig } from 'pg';
-import { KwError } from '../errors.ts';
+import { KwError, systemWords } from '../errors.ts';
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 type SslMode = (typeof SSL_MODES)[number];
@@ -65,6 +65,7 @@ export function parseDatabaseUrl(text: string, env: NodeJS.ProcessEnv = process.
     rootCert: take('sslrootcert') ?? env.PGSSLROOTCERT,
     cert: take('sslcert') ?? env.PGSSLCERT,
     key: take('sslkey') ?? env.PGSSLKEY,
+    keyPassword: take('sslpassword'),
   });
   for (const name of query.keys()) {
     if (!IGNORED.has(name)) throw badUrl(`has an unknown parameter "${name.slice(0, 40)}"`);
@@ -107,7 +108,11 @@ interface CertificateFiles {
   readonly rootCert: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
+  readonly keyPassword: string | undefined;
 }
+
+/** Where libpq looks for what the URL does not name. */
+const DEFAULT_FILES = { rootCert: 'root.crt', cert: 'postgresql.crt', key: 'postgresql.key' } as const;
 
 /** https://www.postgresql.org/docs/current/libpq-ssl.html, table "SSL Mode Descriptions". */
 function tlsAttempts(
@@ -120,10 +125,8 @@ function tlsAttempts(
   // A Unix socket never speaks TLS.
   if (host.startsWith('/') || sslMode === 'disable') return [false];
 
-  const tls: ConnectionOptions = {};
-  if (files.cert) tls.cert = readCertificate(files.cert);
-  if (files.key) tls.key = readCertificate(files.key);
-  const trusted = files.rootCert ?? defaultRootCert();
+  const tls: ConnectionOptions = clientCertificate(files);
+  const trusted = files.rootCert ?? existingDefault('rootCert');
   // As libpq: a root certificate turns `require` into `verify-ca`.
   const verifies = sslMode.startsWith('verify-') || (sslMode === 'require' && trusted !== undefined);
   if (!verifies) {
@@ -138,7 +141,7 @@ function tlsAttempts(
     });
   }
   // `system` are the authorities that Node trusts; libpq allows it with verify-full only.
-  if (trusted !== 'system') tls.ca = readCertificate(trusted);
+  if (trusted !== 'system') tls.ca = readPem(trusted, 'sslrootcert');
   else if (sslMode !== 'verify-full') {
     throw new KwError('sslrootcert=system needs sslmode=verify-full', { code: 'DATABASE_TLS' });
   }
@@ -151,20 +154,38 @@ function tlsAttempts(
   return [tls];
 }
 
-function defaultRootCert(): string | undefined {
-  const path = join(homedir(), '.postgresql', 'root.crt');
-  try {
-    readFileSync(path);
-    return path;
-  } catch {
-    return undefined;
+/** Shown to a server that asks for it; sent to no other. */
+function clientCertificate(files: CertificateFiles): ConnectionOptions {
+  const cert = files.cert ?? existingDefault('cert');
+  if (cert === undefined) return {};
+  const key = files.key ?? existingDefault('key');
+  if (key === undefined) {
+    throw new KwError(`the client certificate ${cert} needs its key, and there is none`, {
+      code: 'DATABASE_TLS',
+      hint: 'add sslkey=FILE to the database URL, or make ~/.postgresql/postgresql.key',
+    });
   }
+  const { keyPassword } = files;
+  const read = { cert: readPem(cert, 'sslcert'), key: readPem(key, 'sslkey') };
+  return keyPassword === undefined ? read : { ...read, passphrase: keyPassword };
 }
 
-function readCertificate(path: string): Buffer {
+/** Its path, if there is one in ~/.postgresql. */
+function existingDefault(kind: keyof typeof DEFAULT_FILES): string | undefined {
+  const path = join(homedir(), '.postgresql', DEFAULT_FILES[kind]);
+  return existsSync(path) ? path : undefined;
+}
+
+/** OpenSSL takes a file without any certificate for an empty list, and tells of a wrong authority later. */
+function readPem(path: string, parameter: string): Buffer {
+  const bad = (problem: string, cause?: unknown) =>
+    new KwError(`cannot use ${path} as ${parameter}: ${problem}`, { code: 'DATABASE_TLS', cause });
+  let bytes: Buffer;
   try {
-    return readFileSync(path);
+    bytes = readFileSync(path);
   } catch (error) {
-    throw new KwError(`cannot read the certificate ${path}`, { code: 'DATABASE_TLS', cause: error });
+    throw bad(systemWords(error as Error), error);
   }
+  if (!bytes.includes('-----BEGIN ')) throw bad('it holds no PEM text');
+  return bytes;
 }

@@ -118,7 +118,7 @@ describe('a connection', () => {
   test('without any database says how to get one', async () => {
     await expect(resolveDatabase({ dataFolder: '/nonexistent' })).rejects.toMatchObject({
       code: 'NO_DATABASE',
-      message: 'no database: set KW_URL or KW_DATABASE_URL, or run kw db start',
+      message: 'no database: set KW_DATABASE_URL, or run kw db start',
     });
   });
 

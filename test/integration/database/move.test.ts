@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { move } from '../../../src/lib/database/move.ts';
 import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
+import { runKw } from '../../support/runKw.ts';
 
 let source: TestDatabase;
 let target: TestDatabase;
@@ -135,4 +136,24 @@ describe.each(testFlavours)('kw db move into a database of flavour %s', (flavour
     const sql = 'SELECT kw.raw_dropped_before()';
     expect(await rows(target, sql)).toEqual(await rows(source, sql));
   });
+});
+
+test('kw db move names --to when the target cannot be reached, and KW_DATABASE_URL when the source cannot', async () => {
+  const db = await testDatabase();
+  const nowhere = 'postgres://u@127.0.0.1:1/d?sslmode=disable';
+  const moveTo = (to: string, from: string) =>
+    runKw(['db', 'move', '--to', to], { env: { KW_DATABASE_URL: from } });
+  const away = (namedBy: string) =>
+    'kw: the database u@127.0.0.1:1/d cannot be reached: connect ECONNREFUSED 127.0.0.1:1\n' +
+    `    check that it runs and that ${namedBy} names it\n`;
+  try {
+    const target = await moveTo(nowhere, db.url);
+    expect({ code: target.code, stderr: target.stderr.replace(/^from .*\n/, '') }).toEqual({
+      code: 1,
+      stderr: away('--to'),
+    });
+    expect(await moveTo(db.url, nowhere)).toMatchObject({ code: 1, stderr: away('KW_DATABASE_URL') });
+  } finally {
+    await db.drop();
+  }
 });

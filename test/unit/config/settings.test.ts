@@ -26,6 +26,7 @@ describe('settings', () => {
       expect(settings).toEqual({
         file: undefined,
         databaseUrl: undefined,
+        databaseNamedBy: undefined,
         url: undefined,
         token: undefined,
         metricsDir: join(folder, 'etc', 'metrics.d'),
@@ -70,6 +71,7 @@ jobs: {running_max_age: 60d}
     expect(settings).toEqual({
       file: join(folder, 'kw.yaml'),
       databaseUrl: 'postgres://kw:a%2Fb%20c@db/kw',
+      databaseNamedBy: `database_url in ${join(folder, 'kw.yaml')}`,
       url: 'https://kw.example.org',
       token: 'tok',
       metricsDir: join(folder, '../metrics'),
@@ -88,11 +90,14 @@ jobs: {running_max_age: 60d}
     inFolder({ 'kw.yaml': 'database_url: postgres://file/kw\nurl: http://file\n' }, (folder) => {
       const around = { cwd: folder, systemFolder: folder, uid: process.getuid?.() };
       const env = { HOME: folder, KW_DATABASE_URL: 'postgres://env/kw', KW_TOKEN: 't', KW_DATA_DIR: '/data' };
-      const url = (flags: object, variables: NodeJS.ProcessEnv) =>
-        readSettings(flags, { ...around, env: variables }).settings.databaseUrl;
-      expect(url({ database: 'postgres://flag/kw' }, env)).toBe('postgres://flag/kw');
-      expect(url({}, env)).toBe('postgres://env/kw');
-      expect(url({}, { HOME: folder })).toBe('postgres://file/kw');
+      const url = (flags: object, variables: NodeJS.ProcessEnv) => {
+        const { settings } = readSettings(flags, { ...around, env: variables });
+        return [settings.databaseUrl, settings.databaseNamedBy];
+      };
+      expect(url({ database: 'postgres://flag/kw' }, env)).toEqual(['postgres://flag/kw', '--database']);
+      expect(url({}, env)).toEqual(['postgres://env/kw', 'KW_DATABASE_URL']);
+      const inFile = `database_url in ${join(folder, 'kw.yaml')}`;
+      expect(url({}, { HOME: folder })).toEqual(['postgres://file/kw', inFile]);
       expect(readSettings({}, { ...around, env }).settings).toMatchObject({
         token: 't',
         dataFolder: '/data',

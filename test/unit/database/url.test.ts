@@ -57,6 +57,7 @@ describe('parseDatabaseUrl', () => {
     expect(parse('postgres://u@h/db', { PGSSLMODE: 'disable' }).attempts).toEqual([false]);
   });
 
+  // This file stands for a certificate, which begins with -----BEGIN CERTIFICATE-----
   test('verify-full checks the name, verify-ca only the authority', () => {
     const [full] = parse('postgres://u@h/db?sslmode=verify-full&sslrootcert=system').attempts;
     if (!full) throw new Error('no TLS');
@@ -92,7 +93,7 @@ describe('parseDatabaseUrl', () => {
     ['postgres://u:secret@h/db?sslmod=require', 'the database URL has an unknown parameter "sslmod"'],
     [
       'postgres://u:secret@h/db?sslmode=verify-full&sslrootcert=/nonexistent',
-      'cannot read the certificate /nonexistent',
+      'cannot use /nonexistent as sslrootcert: no such file or directory',
     ],
     [
       'postgres://u:secret@h/db?sslmode=verify-ca&sslrootcert=system',
@@ -106,7 +107,7 @@ describe('parseDatabaseUrl', () => {
 
 describe('databaseError', () => {
   const make = (code: string, message = 'said') =>
-    databaseError(Object.assign(new Error(message), { code }), 'u@h/db');
+    databaseError(Object.assign(new Error(message), { code }), { label: 'u@h/db' });
 
   test.each([
     ['ECONNREFUSED', 'DATABASE_AWAY'],
@@ -120,6 +121,13 @@ describe('databaseError', () => {
     ['22012', 'DATABASE_ERROR'],
   ])('%s is %s', (code, kind) => {
     expect(make(code)).toMatchObject({ code: kind, cause: { code } });
+  });
+
+  test('hints name the place where the user wrote the URL', () => {
+    const refused = Object.assign(new Error('said'), { code: 'ECONNREFUSED' });
+    const hintOf = (namedBy?: string) => databaseError(refused, { label: 'u@h/db', namedBy }).hint;
+    expect(hintOf()).toBe('check that it runs and that KW_DATABASE_URL names it');
+    expect(hintOf('--to')).toBe('check that it runs and that --to names it');
   });
 
   test('a missing table of kw asks for the migration', () => {

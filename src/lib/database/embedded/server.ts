@@ -80,7 +80,7 @@ export async function migrateEmbedded(server: EmbeddedServer): Promise<readonly 
   try {
     return (await migrate(client)).applied;
   } catch (error) {
-    throw explainIfDatabase(error, server.label);
+    throw explainIfDatabase(error, { label: server.label, embedded: true });
   } finally {
     await client.end().catch(() => {});
   }
