@@ -1,6 +1,7 @@
 /** A device without a network: a driver whose answers a test decides. */
 import type { MetricEntry } from '../../src/lib/config/model.ts';
 import type {
+  AnyDriver,
   DeviceUrl,
   Driver,
   MetricRequest,
@@ -77,7 +78,7 @@ function seriesOf({ deviceId, metricId, labels }: MetricRequest): Series {
 
 /** An entry as the configuration would make it. */
 export function fakeEntry(
-  driver: Driver,
+  driver: AnyDriver,
   name: string,
   deviceId: string,
   options: Partial<MetricEntry> & { host?: string } = {},

@@ -5,6 +5,8 @@
 import { COPY_HEADER, COPY_TRAILER, RowGroup, TemplateCache } from '../database/rowEncoder.ts';
 import { DEFAULT_MAX_FUTURE_US, DEFAULT_MAX_PAST_US, timestampProblem } from '../limits.ts';
 import type { Sample, Series } from '../sample.ts';
+import type { Column } from './column.ts';
+import { Columns } from './columns.ts';
 
 /** One COPY stream with what must be known about it. */
 export interface Batch {
@@ -49,6 +51,7 @@ export class BatchBuilder {
   readonly #options: BatchBuilderOptions;
   readonly #limits: BatchLimits;
   readonly #templates = new TemplateCache();
+  readonly #columns = new Columns();
   readonly #devices = new Map<string, DeviceRows>();
   /** Names of #devices, sorted; undefined when it must be made anew. */
   #sorted: string[] | undefined;
@@ -56,6 +59,8 @@ export class BatchBuilder {
   #bytes = 0;
   #days = new Set<number>();
   #sequence = 0;
+  /** Values of columns in all batches that were closed. */
+  #streamed = 0;
 
   constructor(options: BatchBuilderOptions) {
     this.#options = options;
@@ -64,7 +69,20 @@ export class BatchBuilder {
 
   /** Rows gathered since the last batch. */
   get rows(): number {
-    return this.#rows;
+    return this.#rows + this.#columns.rows;
+  }
+
+  /**
+   * A column for the values of one series of a stream. They are checked when the batch is closed; until then
+   * nothing bounds their number, so whoever adds many must look at `rows`.
+   */
+  column(series: Series, onClose: () => void): Column {
+    return this.#columns.open(series, onClose);
+  }
+
+  /** Values that came by columns, since the start. */
+  get streamed(): number {
+    return this.#streamed + this.#columns.rows;
   }
 
   /** Takes times and values out of the samples: the objects can go at once. */
@@ -110,9 +128,12 @@ export class BatchBuilder {
    * server then walks the index in order, which was measured to save it a third of its work.
    */
   close(horizonUs: number): Batch | undefined {
-    if (this.#rows === 0) return undefined;
+    this.#streamed += this.#columns.rows;
+    const columnBytes = this.#checkColumns();
+    const rows = this.rows;
+    if (rows === 0) return undefined;
     // A buffer of its own, not a slice of Node's pool: its size is what the backlog accounts for.
-    const copy = Buffer.allocUnsafeSlow(COPY_HEADER.length + this.#bytes + COPY_TRAILER.length);
+    const copy = Buffer.allocUnsafeSlow(COPY_HEADER.length + this.#bytes + columnBytes + COPY_TRAILER.length);
     const view = new DataView(copy.buffer, copy.byteOffset, copy.byteLength);
     let offset = COPY_HEADER.copy(copy);
     this.#sorted ??= [...this.#devices.keys()].sort();
@@ -126,13 +147,21 @@ export class BatchBuilder {
         this.#sorted = undefined;
       }
     }
+    offset = this.#columns.write(this.#templates, copy, view, offset);
     COPY_TRAILER.copy(copy, offset);
     const days = [...this.#days].sort((a, b) => a - b);
-    const batch: Batch = { sequence: ++this.#sequence, rows: this.#rows, copy, days, horizonUs };
+    const batch: Batch = { sequence: ++this.#sequence, rows, copy, days, horizonUs };
     this.#rows = 0;
     this.#bytes = 0;
     this.#days.clear();
     return batch;
+  }
+
+  #checkColumns(): number {
+    if (this.#columns.rows === 0) return 0;
+    const { nowUs, onRefused } = this.#options;
+    const check = { nowUs: nowUs(), limits: this.#limits, templates: this.#templates, onRefused };
+    return this.#columns.check(check, this.#days);
   }
 
   #groupOf(deviceId: string): RowGroup {

@@ -4,6 +4,7 @@
  * users write such pages.
  */
 import type { MetricEntry } from '../config/model.ts';
+import { isStreamDriver } from '../devices/driver.ts';
 import type { Series } from '../sample.ts';
 
 export interface CatalogueRow {
@@ -33,6 +34,8 @@ export class Catalogue {
   #configured = new Map<string, CatalogueRow>();
   /** What was seen of devices, with where. */
   readonly #discovered = new Map<string, { origin: Origin; row: CatalogueRow }>();
+  /** What streams give at present, with how many series each row stands for. */
+  readonly #streamed = new Map<string, { row: CatalogueRow; series: number }>();
   #entriesOf = new Map<string, MetricEntry[]>();
   readonly #discoveredPerDevice = new Map<string, number>();
   #fresh: CatalogueRow[] = [];
@@ -42,11 +45,9 @@ export class Catalogue {
     this.#configured = new Map();
     this.#entriesOf = new Map();
     for (const entry of entries) {
-      const row = {
-        ...rowOf(entry, entry.name),
-        unit: entry.unit ?? null,
-        description: entry.description ?? null,
-      };
+      // A stream says itself what it gives: the ports of a wattmeter are devices of their own.
+      if (isStreamDriver(entry.driver)) continue;
+      const row = rowWithTexts(entry, entry.deviceId, entry.labels._device_alias);
       const ofDevice = this.#entriesOf.get(entry.deviceId);
       if (ofDevice) ofDevice.push(entry);
       else this.#entriesOf.set(entry.deviceId, [entry]);
@@ -71,7 +72,7 @@ export class Catalogue {
     if (series.labels._metric_origin !== undefined) return;
     const alias = series.labels._device_alias ?? '';
     const key = keyOf({ deviceId, metricId, alias });
-    if (this.#configured.has(key) || this.#discovered.has(key)) return;
+    if (this.#configured.has(key) || this.#discovered.has(key) || this.#streamed.has(key)) return;
     const ofDevice = this.#discoveredPerDevice.get(deviceId) ?? 0;
     if (this.#discovered.size >= MAX_DISCOVERED || ofDevice >= MAX_DISCOVERED_PER_DEVICE) return;
     const entry = this.#entryOf(deviceId, metricId, alias, origin);
@@ -80,6 +81,24 @@ export class Catalogue {
     this.#discovered.set(key, { origin, row });
     this.#discoveredPerDevice.set(deviceId, ofDevice + 1);
     this.#fresh.push(row);
+  }
+
+  /** A stream gives a series from now on, as a metric of this entry. */
+  streams(series: Series, entry: MetricEntry): void {
+    const row = rowWithTexts(entry, series.deviceId, series.labels._device_alias, series.metricId);
+    const key = keyOf(row);
+    const known = this.#streamed.get(key);
+    this.#streamed.set(key, { row, series: (known?.series ?? 0) + 1 });
+    this.#fresh.push(row);
+  }
+
+  /** A stream does not give a series any more. */
+  streamsNoMore({ deviceId, metricId, labels }: Series): void {
+    const key = keyOf({ deviceId, metricId, alias: labels._device_alias ?? '' });
+    const known = this.#streamed.get(key);
+    if (known === undefined) return;
+    known.series--;
+    if (known.series === 0) this.#streamed.delete(key);
   }
 
   /** The entry that gives a series; of several one that is always read. */
@@ -98,7 +117,11 @@ export class Catalogue {
 
   all(): CatalogueRow[] {
     this.#fresh = [];
-    return [...this.#configured.values(), ...Array.from(this.#discovered.values(), ({ row }) => row)];
+    return [
+      ...this.#configured.values(),
+      ...Array.from(this.#discovered.values(), ({ row }) => row),
+      ...Array.from(this.#streamed.values(), ({ row }) => row),
+    ];
   }
 
   /** What was discovered since this was asked last. */
@@ -127,6 +150,17 @@ function rowOf(entry: MetricEntry, metricId: string): CatalogueRow {
     description: null,
     entryName: entry.name,
   };
+}
+
+/** The row of a metric that an entry names, with what it says for people; the device may be a part of the entry's. */
+function rowWithTexts(
+  entry: MetricEntry,
+  deviceId: string,
+  alias: string | undefined,
+  metricId = entry.name,
+): CatalogueRow {
+  const { unit = null, description = null } = entry;
+  return { ...rowOf(entry, metricId), deviceId, alias: alias ?? '', unit, description };
 }
 
 function keyOf(row: Pick<CatalogueRow, 'deviceId' | 'metricId' | 'alias'>): string {

@@ -14,7 +14,7 @@
 import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
-import type { PollResult } from '../devices/driver.ts';
+import type { PollResult, Problem } from '../devices/driver.ts';
 import type { Logger } from '../logger.ts';
 import type { Sample } from '../sample.ts';
 import { Backlog } from './backlog.ts';
@@ -24,12 +24,13 @@ import { type Clock, systemClock, WallClock } from './clock.ts';
 import { Complaints } from './complaints.ts';
 import { DatabaseLink } from './databaseLink.ts';
 import { type CollectorIdentity, DatabaseStore } from './databaseStore.ts';
-import { Fleet, type FleetChange } from './fleet.ts';
+import { type AnyTarget, Fleet, type FleetChange } from './fleet.ts';
 import { Maintenance } from './maintenance.ts';
 import { PromotionSet } from './promotions.ts';
 import { Reporter } from './reporter.ts';
 import { Schedule } from './schedule.ts';
 import { type CollectorCounters, type DeviceStatus, deviceStatuses } from './status.ts';
+import type { StreamSurroundings } from './streamTarget.ts';
 import type { Target } from './target.ts';
 import { Writer } from './writer.ts';
 
@@ -73,7 +74,7 @@ export class Collector {
   readonly #counted = { polls: 0, read: 0 };
   readonly #reloads = { taken: 0, refused: 0, problem: undefined as string | undefined };
   /** Where the samples come from that are being added to the batch. */
-  #reading: Target | undefined;
+  #reading: AnyTarget | undefined;
   #promotions = new PromotionSet();
   #cancelExpiry: (() => void) | undefined;
   #stopping = false;
@@ -108,6 +109,7 @@ export class Collector {
       phaseGridMs: settings.collector.phaseGridMs,
       monotonicMs,
       nowUs,
+      streams: this.#streamSurroundings(nowUs),
       onResult: (target, _loop, result) => this.#accept(target, result),
       onGone: ({ counters }) => {
         this.#gone.missed += counters.missed;
@@ -219,7 +221,7 @@ export class Collector {
     return {
       polls: this.#counted.polls,
       missed,
-      read: this.#counted.read,
+      read: this.#counted.read + this.#builder.streamed,
       stored: counters.rowsWritten,
       waiting: this.#backlog.rows + this.#builder.rows,
       waitingBytes: this.#backlog.bytes,
@@ -249,13 +251,46 @@ export class Collector {
     this.#counted.polls++;
     this.#counted.read += result.samples.length;
     if (result.problems.length > 0 || result.up !== target.counters.up) this.#tell(target, result);
-    if (result.samples.length === 0) return;
+    if (result.samples.length > 0) this.#add(target, result.samples);
+  }
+
+  #add(target: AnyTarget, samples: readonly Sample[]): void {
     this.#reading = target;
-    this.#builder.add(result.samples);
+    this.#builder.add(samples);
+    this.#flushIfFull();
+  }
+
+  #flushIfFull(): void {
     if (this.#builder.rows >= this.#settings.collector.batchRows) this.flush();
   }
 
-  #tell(target: Target, { up, problems }: PollResult): void {
+  #streamSurroundings(nowUs: () => number): StreamSurroundings {
+    return {
+      nowUs,
+      openChannel: (series, entry, onClose) => {
+        this.#catalogue.streams(series, entry);
+        return this.#builder.column(series, onClose);
+      },
+      onChannelClosed: (series) => {
+        this.#catalogue.streamsNoMore(series);
+        this.#reporter.catalogueChanged();
+      },
+      onSamples: (target, samples) => {
+        this.#counted.read += samples.length;
+        this.#add(target, samples);
+      },
+      onReadings: (_target, count) => {
+        this.#counted.polls += count;
+        this.#flushIfFull();
+      },
+      onState: (target, up, problems) => {
+        if (problems.length > 0 || up !== target.counters.up) this.#tell(target, { up, problems });
+      },
+      onRemark: ({ hostPort, protocol }, text) => this.#logger.warn({ target: hostPort, protocol }, text),
+    };
+  }
+
+  #tell(target: AnyTarget, { up, problems }: { up: boolean; problems: readonly Problem[] }): void {
     const { counters, hostPort, protocol } = target;
     if (up !== counters.up) {
       this.#reporter.statusChanged();

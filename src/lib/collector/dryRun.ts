@@ -2,12 +2,13 @@
 import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import { TemplateCache } from '../database/rowEncoder.ts';
+import type { Problem } from '../devices/driver.ts';
 import { timestampProblem } from '../limits.ts';
 import { printable } from '../printable.ts';
 import type { Sample } from '../sample.ts';
 import { formatUtc } from '../time.ts';
 import { type Clock, systemClock, WallClock } from './clock.ts';
-import { Fleet } from './fleet.ts';
+import { type AnyTarget, Fleet } from './fleet.ts';
 import { Schedule } from './schedule.ts';
 
 export interface DryRunOptions {
@@ -36,6 +37,16 @@ export async function dryRun(options: DryRunOptions): Promise<DryRun> {
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
+  const show = (sample: Sample) => {
+    const problem = problemOf(sample, templates, wallClock.nowUs(), settings.limits);
+    if (problem) onProblem(`${sample.series.deviceId} ${sample.series.metricId}: not stored, ${problem}`);
+    else onSample(sample);
+  };
+  const tell = (target: AnyTarget, problems: readonly Problem[]) => {
+    for (const { message, metricId } of problems) {
+      onProblem(`${target.deviceIds[0]}${metricId ? ` ${metricId}` : ''}: ${message}`);
+    }
+  };
   const fleet = new Fleet({
     schedule: once ? { add: () => ({ cancel() {} }) } : schedule,
     phaseGridMs: settings.collector.phaseGridMs,
@@ -45,18 +56,29 @@ export async function dryRun(options: DryRunOptions): Promise<DryRun> {
     onDefect: (target, error) =>
       onProblem(`${target.hostPort}: a driver failed, which is a defect of kw: ${error}`),
     onResult: (target, _loop, { samples, problems }) => {
-      for (const sample of samples) {
-        const problem = problemOf(sample, templates, wallClock.nowUs(), settings.limits);
-        if (problem) onProblem(`${sample.series.deviceId} ${sample.series.metricId}: not stored, ${problem}`);
-        else onSample(sample);
-      }
-      for (const { message, metricId } of problems) {
-        onProblem(`${target.deviceIds[0]}${metricId ? ` ${metricId}` : ''}: ${message}`);
-      }
+      for (const sample of samples) show(sample);
+      tell(target, problems);
+    },
+    streams: {
+      nowUs: () => wallClock.nowUs(),
+      openChannel: (series, _entry, onClose) => ({
+        promoted: false,
+        add: (timestampUs, value) => show({ series, timestampUs, value }),
+        close: onClose,
+      }),
+      onChannelClosed: () => {},
+      onSamples: (_target, samples) => {
+        for (const sample of samples) show(sample);
+      },
+      onReadings: () => {},
+      onState: (target, _up, problems) => tell(target, problems),
+      onRemark: (target, text) => onProblem(`${target.deviceIds[0]}: ${text}`),
     },
   });
   await fleet.configure(entries);
-  const finished = (once ? Promise.race([fleet.readOnce(), stopped]) : stopped).then(async () => {
+  const finished = (
+    once ? Promise.race([fleet.readOnce(), stopped]) : Promise.race([fleet.streamsEnded(), stopped])
+  ).then(async () => {
     schedule.stop();
     await fleet.close();
   });

@@ -4,8 +4,9 @@
  */
 import { diffEntries } from '../config/entryDiff.ts';
 import type { MetricEntry } from '../config/model.ts';
-import type { SessionContext } from '../devices/driver.ts';
+import { isStreamDriver, type SessionContext } from '../devices/driver.ts';
 import { PromotionSet, periodOf } from './promotions.ts';
+import { type StreamSurroundings, StreamTarget } from './streamTarget.ts';
 import { Target, type TargetSurroundings } from './target.ts';
 
 export interface FleetChange {
@@ -15,14 +16,25 @@ export interface FleetChange {
   readonly unchanged: number;
 }
 
+export interface FleetSurroundings extends TargetSurroundings {
+  readonly streams: StreamSurroundings;
+  /** The target is not configured any more: its counters are asked for the last time. */
+  readonly onGone: (target: AnyTarget) => void;
+}
+
+export type AnyTarget = Target | StreamTarget;
+
+/** How long readOnce() waits for a stream: a wattmeter has a mean after two seconds at the latest. */
+const STREAM_PATIENCE_MS = 5_000;
+
 export class Fleet {
-  readonly targets = new Map<string, Target>();
-  readonly #surroundings: TargetSurroundings;
+  readonly targets = new Map<string, AnyTarget>();
+  readonly #surroundings: FleetSurroundings;
   #promotions = new PromotionSet();
   /** Names that users may not take for their own series: device, newline, metric. */
   #configured = new Set<string>();
 
-  constructor(surroundings: TargetSurroundings) {
+  constructor(surroundings: FleetSurroundings) {
     this.#surroundings = surroundings;
   }
 
@@ -66,7 +78,8 @@ export class Fleet {
         this.targets.set(key, target);
         started++;
       }
-      target.read(this.#periods(target.entries));
+      if (target instanceof StreamTarget) target.configure(target.entries);
+      else target.read(this.#periods(target.entries));
     }
     await Promise.all(closing);
     return { started, stopped, changed, unchanged };
@@ -76,6 +89,10 @@ export class Fleet {
   promote(promotions: PromotionSet = this.#promotions): void {
     this.#promotions = promotions;
     for (const target of this.targets.values()) {
+      if (target instanceof StreamTarget) {
+        target.promote(promotions);
+        continue;
+      }
       if (!target.entries.some((entry) => entry.optional || entry.optionalUpdateEveryMs !== undefined))
         continue;
       const before = new Set<MetricEntry>();
@@ -86,7 +103,7 @@ export class Fleet {
     }
   }
 
-  /** When the oldest poll that is under way began; infinity when there is none. */
+  /** When the oldest poll that is under way, or reading that is held back, began; infinity when there is none. */
   oldestPollUs(): number {
     let oldestUs = Number.POSITIVE_INFINITY;
     for (const { pollingSinceUs } of this.targets.values()) {
@@ -97,7 +114,7 @@ export class Fleet {
 
   /** Reads everything once. */
   async readOnce(): Promise<void> {
-    await Promise.all([...this.targets.values()].map((target) => target.readOnce()));
+    await Promise.all([...this.targets.values()].map((target) => target.readOnce(STREAM_PATIENCE_MS)));
   }
 
   /** Stops every schedule and waits for the polls under way, but not longer than `patienceMs`. */
@@ -116,15 +133,36 @@ export class Fleet {
     await Promise.all([...this.targets.values()].map((target) => target.close()));
   }
 
-  #open(key: string, entries: readonly MetricEntry[]): Target {
+  /** Resolves when every target is a stream that has ended, for good; never when one is polled. */
+  async streamsEnded(): Promise<void> {
+    await Promise.all(
+      Array.from(this.targets.values(), (target) =>
+        target instanceof StreamTarget ? target.ended : new Promise(() => {}),
+      ),
+    );
+  }
+
+  #open(key: string, entries: readonly MetricEntry[]): AnyTarget {
     const first = entries[0] as MetricEntry;
+    const { driver, deviceId, url } = first;
     const context: SessionContext = {
       nowUs: this.#surroundings.nowUs,
-      isConfiguredMetric: (deviceId, metricId) => this.#configured.has(`${deviceId}\n${metricId}`),
+      isConfiguredMetric: (device, metric) =>
+        this.#configured.has(`${device}\n${metric}`) || this.#isStreamed(device, metric),
     };
-    const target = new Target(key, first.driver.open(first.deviceId, first.url, context), this.#surroundings);
+    if (isStreamDriver(driver)) {
+      return new StreamTarget(key, driver, entries, context, this.#promotions, this.#surroundings.streams);
+    }
+    const target = new Target(key, driver.open(deviceId, url, context), this.#surroundings);
     target.entries = entries;
     return target;
+  }
+
+  #isStreamed(deviceId: string, metricId: string): boolean {
+    for (const target of this.targets.values()) {
+      if (target instanceof StreamTarget && target.gives(deviceId, metricId)) return true;
+    }
+    return false;
   }
 
   #periods(entries: readonly MetricEntry[]): Map<number, MetricEntry[]> {

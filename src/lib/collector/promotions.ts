@@ -4,6 +4,7 @@
  */
 import type { MetricEntry } from '../config/model.ts';
 import { compilePattern, type Pattern } from '../pattern.ts';
+import type { Series } from '../sample.ts';
 
 /** A row of kw.promoted_metrics that is in force. */
 export interface Promotion {
@@ -39,11 +40,13 @@ export class PromotionSet {
     }
   }
 
-  isPromoted(entry: MetricEntry, nowUs: number): boolean {
-    return (
-      this.#matches(entry.deviceId, entry.name, nowUs) ||
-      this.#matches(entry.labels._device_alias, entry.name, nowUs)
-    );
+  isPromoted({ deviceId, name: metricId, labels }: MetricEntry, nowUs: number): boolean {
+    return this.promotes({ deviceId, metricId, labels }, nowUs);
+  }
+
+  /** The same for one series of a stream, by its device or its alias. */
+  promotes({ deviceId, metricId, labels }: Series, nowUs: number): boolean {
+    return this.#matches(deviceId, metricId, nowUs) || this.#matches(labels._device_alias, metricId, nowUs);
   }
 
   /** When the next promotion ends by itself, or undefined. */

@@ -5,9 +5,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { nowUs } from '../time.ts';
 import type { Collector } from './collector.ts';
-import type { Fleet } from './fleet.ts';
+import type { AnyTarget, Fleet } from './fleet.ts';
 import type { CollectorCounters } from './status.ts';
-import type { Target } from './target.ts';
 
 export function selfMetrics(source: Collector): Registry {
   const registry = new Registry();
@@ -116,7 +115,7 @@ function lagSeconds({ writer }: Collector): number | undefined {
 
 function eachTarget(
   fleet: Fleet,
-  visit: (target: Target, labels: { target: string; protocol: string }) => void,
+  visit: (target: AnyTarget, labels: { target: string; protocol: string }) => void,
 ): void {
   for (const target of fleet.targets.values()) {
     visit(target, { target: target.hostPort, protocol: target.protocol });

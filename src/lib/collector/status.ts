@@ -3,8 +3,8 @@
  * endpoint and into `kw status`. Holds no secrets.
  */
 import type { ProblemKind } from '../devices/driver.ts';
-import type { Fleet } from './fleet.ts';
-import type { Target } from './target.ts';
+import type { AnyTarget, Fleet } from './fleet.ts';
+import { StreamTarget } from './streamTarget.ts';
 
 /** One device as read by one protocol. */
 export interface DeviceStatus {
@@ -63,7 +63,7 @@ export function deviceStatuses(fleet: Fleet): DeviceStatus[] {
   return [...statuses.values()];
 }
 
-function statusOf(device: string, target: Target): DeviceStatus | undefined {
+function statusOf(device: string, target: AnyTarget): DeviceStatus | undefined {
   const { up, polls, missed, errors, lastError, lastPollUs, lastUpUs, pollMs } = target.counters;
   if (up === undefined) return undefined;
   const periodMs = shortestPeriodMs(target);
@@ -71,7 +71,9 @@ function statusOf(device: string, target: Target): DeviceStatus | undefined {
   return { device, protocol, up, lastPollUs, lastUpUs, pollMs, periodMs, polls, missed, errors, lastError };
 }
 
-function shortestPeriodMs(target: Target): number | undefined {
+/** A stream is not polled: it has no period that a poll could exceed. */
+function shortestPeriodMs(target: AnyTarget): number | undefined {
+  if (target instanceof StreamTarget) return undefined;
   let shortest: number | undefined;
   for (const { periodMs } of target.loops) shortest = Math.min(shortest ?? periodMs, periodMs);
   return shortest;

@@ -37,8 +37,6 @@ export interface TargetSurroundings {
   readonly nowUs: () => number;
   /** Takes the result of each poll, after the target counted it. */
   readonly onResult: (target: Target, loop: Loop, result: PollResult) => void;
-  /** The target is not configured any more: its counters are asked for the last time. */
-  readonly onGone: (target: Target) => void;
   /** A driver broke its promise never to reject: a defect of kw, told and survived. */
   readonly onDefect: (target: Target, error: unknown) => void;
 }

@@ -1,6 +1,6 @@
 /** One entry of a metric file, each key checked at its place. */
 import type { YAMLMap } from 'yaml';
-import { DeviceUrlError, type Driver, type UrlContext } from '../devices/driver.ts';
+import { type AnyDriver, DeviceUrlError, isStreamDriver, type UrlContext } from '../devices/driver.ts';
 import { closest } from '../didYouMean.ts';
 import { KwError } from '../errors.ts';
 import { labelsProblem, nameProblem } from '../limits.ts';
@@ -49,7 +49,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 /** What reading an entry needs from outside. */
 export interface EntryContext {
   /** The protocols; see devices/registry.ts. */
-  driverFor(scheme: string): Driver | undefined;
+  driverFor(scheme: string): AnyDriver | undefined;
   knownSchemes(): readonly string[];
   /** Throws KwError when there is no such credential or it cannot be resolved. */
   urlContext(credential: string | undefined): UrlContext;
@@ -63,8 +63,9 @@ export function readEntry(file: YamlFile, map: YAMLMap, context: EntryContext): 
   const name = readName(fields, 'name', 'metric');
   const deviceId = readName(fields, 'device_id', 'device');
   const target = readUrl(fields, context);
-  const updateEveryMs = readPeriod(fields, 'update_every') ?? DEFAULT_UPDATE_EVERY_MS;
-  const optionalUpdateEveryMs = readPeriod(fields, 'optional_update_every');
+  const usual = target && isStreamDriver(target.driver) ? target.driver.defaultPeriodsMs : undefined;
+  const updateEveryMs = readPeriod(fields, 'update_every') ?? usual?.usual ?? DEFAULT_UPDATE_EVERY_MS;
+  const optionalUpdateEveryMs = readPeriod(fields, 'optional_update_every') ?? usual?.promoted;
   const entry = {
     updateEveryMs,
     optionalUpdateEveryMs: optionalUpdateEveryMs === updateEveryMs ? undefined : optionalUpdateEveryMs,

@@ -1,7 +1,7 @@
 /**
  * The typed configuration, after every check: what the rest of kw sees of kw.yaml and metrics.d/*.yaml.
  */
-import type { DeviceUrl, Driver } from '../devices/driver.ts';
+import type { AnyDriver, DeviceUrl } from '../devices/driver.ts';
 import type { Labels } from '../sample.ts';
 
 /** A place in a configuration file, for messages: `file:line:column`, both counted from 1. */
@@ -16,7 +16,7 @@ export interface MetricEntry {
   readonly name: string;
   readonly deviceId: string;
   readonly url: DeviceUrl;
-  readonly driver: Driver;
+  readonly driver: AnyDriver;
   /** Period in milliseconds, default 10000 as in Kwollect. */
   readonly updateEveryMs: number;
   /** The period while promoted, if it differs (`optional_update_every`). */

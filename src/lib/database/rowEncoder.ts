@@ -123,7 +123,7 @@ export class RowGroup {
     for (let row = 0; row < this.#rows; row++) {
       const template = this.#templates[row] as RowTemplate;
       if (this.#block === undefined) bytes.set(template, at);
-      writeNumbers(view, at, this.#numbers[2 * row] as number, this.#numbers[2 * row + 1] as number);
+      writeRowNumbers(view, at, this.#numbers[2 * row] as number, this.#numbers[2 * row + 1] as number);
       at += template.length;
     }
     if (same && this.#block === undefined) this.#block = bytes.slice(offset, at);
@@ -136,7 +136,8 @@ export class RowGroup {
   }
 }
 
-function writeNumbers(view: DataView, offset: number, timestampUs: number, value: number): void {
+/** Time and value of an encoded row. */
+export function writeRowNumbers(view: DataView, offset: number, timestampUs: number, value: number): void {
   const sinceUs = timestampUs - POSTGRES_EPOCH_US;
   const high = Math.floor(sinceUs / TWO_TO_32);
   view.setInt32(offset + TIMESTAMP_OFFSET, high);

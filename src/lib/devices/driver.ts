@@ -1,18 +1,28 @@
 /**
  * The interface between the collector and the protocols. A protocol is one folder beside this file that
- * exports one Driver, and one line in registry.ts. Drivers know nothing of schedules, batches or databases.
+ * exports its drivers, and a line for each in registry.ts. Drivers know nothing of schedules, batches or databases.
+ *
+ * A polled device is asked at the instants of a schedule:
  *
  *   Driver --parseUrl--> DeviceUrl          once, when the configuration is read: no I/O
  *   Driver --open------> Session            one a device and endpoint, kept for as long as it is configured
  *   Session --plan-----> Poll               one a group of metrics that share a period; again when the group changes
  *   Poll --read--------> PollResult         once a period
  *
- * Beside that way, for people who set a device up:
+ * A stream speaks when it has something to say (a wattmeter, a message broker):
+ *
+ *   StreamDriver --parseUrl----> DeviceUrl  as above
+ *   StreamDriver --openStream--> Stream     one an endpoint; connects, and again when the connection is lost
+ *   Stream <-----configure------            which metrics are wanted; again when the configuration changes
+ *   Stream --sink.channel------> Channel    one for each series that the stream gives
+ *   Stream --channel.add-------> (a value)  as they come
+ *
+ * Beside these ways, for people who set a device up:
  *
  *   Driver --parseDeviceUrl--> DeviceUrl    a URL that may lack its last part, such as snmp://public@pdu-1
  *   Driver --discover--------> Discovery    what the device offers, as entries of a metric file
  */
-import type { Labels, Sample } from '../sample.ts';
+import type { Labels, Sample, Series } from '../sample.ts';
 
 /** A metric URL after parsing. Two URLs with the same `endpointKey` share one session of a device. */
 export interface DeviceUrl {
@@ -188,7 +198,8 @@ export interface Discovery {
   readonly about?: readonly Fact[] | undefined;
 }
 
-export interface Driver<U extends DeviceUrl = DeviceUrl> {
+/** What a polled driver and a stream have in common. */
+interface DriverBase<U extends DeviceUrl> {
   /** URL schemes, without `://`. */
   readonly schemes: readonly string[];
   /** One line for `kw device probe --help` and messages: the form of the URL. */
@@ -208,5 +219,85 @@ export interface Driver<U extends DeviceUrl = DeviceUrl> {
    * anything that a device or network can cause, nor when `options.signal` ends it: that is in `problems`.
    */
   discover?(deviceId: string, url: U, context: SessionContext, options: DiscoverOptions): Promise<Discovery>;
+}
+
+/** A protocol whose devices are asked. */
+export interface Driver<U extends DeviceUrl = DeviceUrl> extends DriverBase<U> {
   open(deviceId: string, url: U, context: SessionContext): Session<U>;
+}
+
+/** A protocol whose devices speak by themselves. */
+export interface StreamDriver<U extends DeviceUrl = DeviceUrl> extends DriverBase<U> {
+  /** `update_every` and `optional_update_every` where an entry is silent. */
+  readonly defaultPeriodsMs?: { readonly usual: number; readonly promoted?: number };
+  /** Begins to connect and returns at once. What fails then goes to the sink; the stream tries again by itself. */
+  openStream(deviceId: string, url: U, context: SessionContext, sink: StreamSink): Stream<U>;
+}
+
+export type AnyDriver = Driver | StreamDriver;
+
+export function isStreamDriver(driver: AnyDriver): driver is StreamDriver {
+  return 'openStream' in driver;
+}
+
+/** One configured metric, as a stream sees it: the same object for as long as the entry says the same. */
+export interface StreamRequest<U extends DeviceUrl = DeviceUrl> extends MetricRequest<U> {
+  /** Stored only while promoted. */
+  readonly optional: boolean;
+  /** What `update_every` means to a stream is for its protocol to say: a wattmeter gives the mean of that time. */
+  readonly updateEveryMs: number;
+}
+
+export interface Stream<U extends DeviceUrl = DeviceUrl> {
+  /** What is wanted of this endpoint now, by difference to the last call: what stays keeps its channels. */
+  configure(requests: readonly StreamRequest<U>[]): void;
+  /**
+   * The earliest instant of which a reading is held back (the second whose mean is being gathered), in microseconds
+   * since the epoch on this machine's clock; undefined when nothing is.
+   */
+  heldSinceUs?(): number | undefined;
+  /** What the stream knows in the protocol's own terms, for `kw device probe`. */
+  describe?(): readonly Fact[];
+  /** Hands over what it holds, then ends sockets, processes and timers. The sink is not used after that. */
+  close(): Promise<void>;
+}
+
+/** Where a series of a stream goes. One object for as long as the series is given. */
+export interface Channel {
+  /**
+   * Whether the metric is enabled by somebody now. Looked at with each reading, so that a promotion takes effect
+   * from the very next one on.
+   */
+  readonly promoted: boolean;
+  /**
+   * Takes one value.
+   * @param timestampUs microseconds since the epoch, an integer
+   */
+  add(timestampUs: number, value: number): void;
+  /** The series is not given any more. */
+  close(): void;
+}
+
+/** What a stream tells its surroundings. Implemented by the collector, by a dry run and by `kw device probe`. */
+export interface StreamSink {
+  /**
+   * Opens the channel of a series, which from then on is in the catalogue as a metric of this entry. The series
+   * may have another device than the entry (a port of a wattmeter), and more labels. At most one at a time for a
+   * device, metric and labels.
+   */
+  channel(request: StreamRequest, series: Series): Channel;
+  /** Samples of series that are too seldom or too many for channels (text values). Copied out: arrays may be used again. */
+  samples(request: StreamRequest, samples: readonly Sample[]): void;
+  /** That many readings (frames, messages) came: the endpoint is up. Once a chunk is enough. */
+  readings(count: number): void;
+  /** The endpoint is not there (any more): refused, ended, stalled. The stream goes on trying. */
+  down(problem: Problem): void;
+  /** Things to count and to tell while it is up. */
+  problems(problems: readonly Problem[]): void;
+  /** Readings that should have come and did not, as far as the protocol tells. */
+  missed(count: number): void;
+  /** A line for the log that is no problem by itself, such as what a reader program says on stderr. */
+  remark(text: string): void;
+  /** Nothing will ever come again: the end of standard input. */
+  ended(): void;
 }

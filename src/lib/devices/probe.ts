@@ -1,7 +1,15 @@
 /** One read of one URL, for `kw device probe`: what was read, and everything that the driver can say about it. */
 import type { Labels, Sample } from '../sample.ts';
 import { formatUtc, nowUs } from '../time.ts';
-import type { DeviceUrl, Fact, PollResult, TraceStep, UrlContext } from './driver.ts';
+import {
+  type DeviceUrl,
+  type Fact,
+  isStreamDriver,
+  type PollResult,
+  type TraceStep,
+  type UrlContext,
+} from './driver.ts';
+import { probeStream } from './probeStream.ts';
 import { driverOf, hostOf, readUrl } from './urlText.ts';
 
 export interface ProbeOptions {
@@ -58,6 +66,12 @@ export async function probe(text: string, options: ProbeOptions): Promise<ProbeR
     onStep?.({ step, text: what, at_ms });
   };
   const context = { nowUs, isConfiguredMetric: () => false, ...(onStep && { trace }) };
+  if (isStreamDriver(driver)) {
+    const asked = { deviceId, url, metricId: METRIC_ID, context, timeoutMs: options.timeoutMs };
+    const { result, facts } = await probeStream(driver, asked);
+    const probed = report(url, deviceId, result, performance.now() - startMs, facts);
+    return onStep ? { ...probed, steps } : probed;
+  }
   const session = driver.open(deviceId, url, context);
   try {
     const poll = session.plan([{ url, deviceId, metricId: METRIC_ID, labels: {}, scaleFactor: undefined }]);

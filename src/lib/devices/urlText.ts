@@ -1,10 +1,10 @@
 /** From a URL that somebody typed to its driver, with mistakes told by their place. */
 import { KwError } from '../errors.ts';
-import { type DeviceUrl, DeviceUrlError, type Driver } from './driver.ts';
+import { type AnyDriver, type DeviceUrl, DeviceUrlError } from './driver.ts';
 import { driverFor, knownSchemes } from './registry.ts';
 
 /** @throws KwError BAD_URL when the text has no protocol, or one that kw does not speak */
-export function driverOf(text: string): Driver {
+export function driverOf(text: string): AnyDriver {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   const driver = scheme === undefined ? undefined : driverFor(scheme);
   if (driver) return driver;
@@ -14,7 +14,7 @@ export function driverOf(text: string): Driver {
 }
 
 /** What `parse` makes of the URL. @throws KwError BAD_URL with the place */
-export function readUrl(driver: Driver, parse: () => DeviceUrl): DeviceUrl {
+export function readUrl(driver: AnyDriver, parse: () => DeviceUrl): DeviceUrl {
   try {
     return parse();
   } catch (error) {

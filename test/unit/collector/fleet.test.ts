@@ -5,6 +5,7 @@ import { Schedule } from '../../../src/lib/collector/schedule.ts';
 import { deviceStatuses } from '../../../src/lib/collector/status.ts';
 import { FakeClock, settle } from '../../support/fakeClock.ts';
 import { FakeDriver, fakeEntry } from '../../support/fakeDriver.ts';
+import { noStreams } from '../../support/fakeStream.ts';
 
 let clock: FakeClock;
 let driver: FakeDriver;
@@ -25,6 +26,7 @@ beforeEach(() => {
     onDefect: (_target, error) => {
       throw error;
     },
+    streams: noStreams,
     onResult: (_target, _loop, result) => {
       for (const { series, timestampUs } of result.samples) {
         samples.push({ device: series.deviceId, metric: series.metricId, atUs: timestampUs });

@@ -1,0 +1,105 @@
+/** The columns of all streams: checked and written when a batch is closed. */
+import type { RowTemplate, TemplateCache } from '../database/rowEncoder.ts';
+import { timestampProblem } from '../limits.ts';
+import type { Sample, Series } from '../sample.ts';
+import type { BatchLimits } from './batch.ts';
+import { Column, type ColumnTally } from './column.ts';
+
+/** What columns are held against when a batch is closed. */
+export interface ColumnCheck {
+  readonly nowUs: number;
+  readonly limits: BatchLimits;
+  readonly templates: TemplateCache;
+  readonly onRefused: (sample: Sample, problem: string) => void;
+}
+
+const DAY_US = 86_400_000_000;
+
+export class Columns {
+  readonly #tally: ColumnTally = { rows: 0 };
+  #columns: Column[] = [];
+  readonly #closed = new Set<Column>();
+  /** Whether #columns is sorted by device: the server then walks its index in order. */
+  #sorted = true;
+
+  /** Rows in all columns. */
+  get rows(): number {
+    return this.#tally.rows;
+  }
+
+  open(series: Series, onClose: () => void): Column {
+    const column = new Column(series, this.#tally, () => {
+      this.#closed.add(column);
+      onClose();
+    });
+    this.#columns.push(column);
+    this.#sorted = false;
+    return column;
+  }
+
+  /** Takes out what cannot be stored; adds the days of the rest to `days`, and returns its size in bytes. */
+  check({ nowUs, limits, templates, onRefused }: ColumnCheck, days: Set<number>): number {
+    const { maxPastUs, maxFutureUs } = limits;
+    const firstUs = nowUs - maxPastUs;
+    const lastUs = nowUs + maxFutureUs;
+    let bytes = 0;
+    for (const column of this.#columns) {
+      if (column.rows === 0) continue;
+      const { series } = column;
+      const template = templates.get(series);
+      if (typeof template === 'string') {
+        column.filter((timestampUs, value) => {
+          onRefused({ series, timestampUs, value }, template);
+          return false;
+        });
+        continue;
+      }
+      if (!addDays(column, firstUs, lastUs, days)) {
+        column.filter((timestampUs, value) => {
+          const problem = timestampProblem(timestampUs, nowUs, maxPastUs, maxFutureUs);
+          if (problem === undefined) return true;
+          onRefused({ series, timestampUs, value }, problem);
+          return false;
+        });
+        addDays(column, firstUs, lastUs, days);
+      }
+      bytes += column.rows * template.length;
+    }
+    return bytes;
+  }
+
+  /** Writes every row at `offset`, device by device, and forgets them; returns the offset behind them. */
+  write(templates: TemplateCache, bytes: Uint8Array, view: DataView, offset: number): number {
+    this.#tidy();
+    let at = offset;
+    for (const column of this.#columns) {
+      if (column.rows > 0) at = column.write(templates.get(column.series) as RowTemplate, bytes, view, at);
+    }
+    return at;
+  }
+
+  #tidy(): void {
+    if (!this.#sorted) {
+      this.#columns.sort((a, b) => (a.series.deviceId < b.series.deviceId ? -1 : 1));
+      this.#sorted = true;
+    }
+    if (this.#closed.size === 0) return;
+    this.#columns = this.#columns.filter((column) => column.rows > 0 || !this.#closed.delete(column));
+  }
+}
+
+/** False when a timestamp is out of bounds, NaN included: then the days are not complete. */
+function addDays(column: Column, firstUs: number, lastUs: number, days: Set<number>): boolean {
+  let dayBeginsUs = 0;
+  let dayEndsUs = 0;
+  for (let row = 0; row < column.rows; row++) {
+    const timestampUs = column.timestampUs(row);
+    if (!(timestampUs >= firstUs && timestampUs <= lastUs)) return false;
+    if (timestampUs >= dayBeginsUs && timestampUs < dayEndsUs) continue;
+    const day = Math.floor(timestampUs / DAY_US);
+    dayBeginsUs = day * DAY_US;
+    dayEndsUs = dayBeginsUs + DAY_US;
+    days.add(day);
+  }
+  return true;
+}
