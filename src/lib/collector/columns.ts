@@ -2,13 +2,12 @@
 import type { RowTemplate, TemplateCache } from '../database/rowEncoder.ts';
 import { timestampProblem } from '../limits.ts';
 import type { Sample, Series } from '../sample.ts';
-import type { BatchLimits } from './batch.ts';
 import { Column, type ColumnTally } from './column.ts';
 
 /** What columns are held against when a batch is closed. */
 export interface ColumnCheck {
   readonly nowUs: number;
-  readonly limits: BatchLimits;
+  readonly limits: { readonly maxPastUs: number; readonly maxFutureUs: number };
   readonly templates: TemplateCache;
   readonly onRefused: (sample: Sample, problem: string) => void;
 }
