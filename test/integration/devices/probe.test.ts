@@ -83,6 +83,67 @@ duration   N ms
     expect(stdout).not.toContain('authpass123');
   });
 
+  /** What --verbose told, without its times; the secrets of this file are nowhere in it. */
+  async function steps(...args: string[]) {
+    const { stdout, stderr } = await probe(...args, '--verbose');
+    expect(stdout + stderr).not.toMatch(/authpass123|privpass123|wrong-key|my-community/);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines.every((line) => /^ *\+\d+\.\d ms {2}\w/.test(line))).toBe(true);
+    const told = lines.map((line) => line.replace(/^ *\+[\d.]+ ms {2}/, ''));
+    return told.map((line) =>
+      line
+        .replace(/after [\d.]+ ms/, 'after N ms')
+        .replace(/0x[0-9a-f]+, .*/, 'ENGINE')
+        .replace(/, \d+ octets/, ''),
+    );
+  }
+
+  test('--verbose tells each step of v2c', async () => {
+    expect(await steps(`snmp://public@${at}/${OUTLET_WATT}.9`)).toEqual([
+      'resolve       127.0.26.31 is an address already',
+      `open          UDP to 127.0.26.31 port ${agent.port}: nothing is sent yet`,
+      'authenticate  by the community, in clear text with each request of SNMP v2c',
+      `read          GET of ${OUTLET_WATT}.9`,
+      'authenticate  the agent answers this community',
+      'read          answer after N ms: 1 value',
+      'close         nothing to tell the agent: SNMP has no sessions of its own',
+    ]);
+  });
+
+  test('--verbose tells each step of v3: engine, user and level', async () => {
+    const keys = 'auth=sha256&auth_key=authpass123&priv=aes128&priv_key=privpass123';
+    expect(await steps(`snmp://kwsha256@${at}/${IDRAC_WATT}?version=3&${keys}`)).toEqual([
+      'resolve       127.0.26.31 is an address already',
+      `open          UDP to 127.0.26.31 port ${agent.port}: nothing is sent yet`,
+      'authenticate  as kwsha256 of SNMP v3, authPriv, sha256, aes128',
+      'authenticate  asks the agent for its engine id, boots and clock',
+      "authenticate  the agent's engine is ENGINE",
+      `read          GET of ${IDRAC_WATT}`,
+      'authenticate  the answer is signed and encrypted, as was asked',
+      'read          answer after N ms: 1 value',
+      'close         nothing to tell the agent: SNMP has no sessions of its own',
+    ]);
+    const wrong = `snmp://kwsha256@${at}/${IDRAC_WATT}?version=3&auth=sha256&auth_key=wrong-key-1`;
+    expect(await steps(wrong)).toContain('authenticate  failed: wrong auth key or protocol');
+    const silent = await steps(`snmp://my-community@${at}/${IDRAC_WATT}`, '--timeout', '300ms');
+    expect(silent.at(-2)).toMatch(
+      /^read {10}failed: no answer .*a wrong community is not answered either\)$/,
+    );
+    expect(await steps(`snmp://public@no-such-host.invalid/${IDRAC_WATT}`)).toContain(
+      'resolve       failed: no-such-host.invalid: no such host name',
+    );
+  });
+
+  test('--verbose --json has the steps in the object', async () => {
+    const { stdout, stderr } = await probe(`snmp://public@${at}/${IDRAC_WATT}`, '--verbose', '--json');
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout).steps[0]).toEqual({
+      step: 'resolve',
+      text: '127.0.26.31 is an address already',
+      at_ms: expect.any(Number),
+    });
+  });
+
   test('--json has the whole', async () => {
     const { status, stdout } = await probe(
       `snmp://public@${at}/${VALUES.text}`,

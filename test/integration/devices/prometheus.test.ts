@@ -205,6 +205,62 @@ describe.skipIf(
   });
 });
 
+describe.skipIf(
+  skipUnless('prometheus-node-exporter', hasNodeExporter) || skipUnless('openssl', hasProgram('openssl')),
+)('kw device probe --verbose of an exporter', () => {
+  const { folder, remove } = temporaryFolder();
+  let certificate: Certificate;
+  let exporter: NodeExporter;
+  beforeAll(async () => {
+    certificate = makeCertificate(folder);
+    exporter = await startNodeExporter({ tls: certificate, basicAuth: true, collectors: ['loadavg'] });
+  });
+  afterAll(async () => {
+    await exporter.stop();
+    remove();
+  });
+
+  async function steps(url: string) {
+    const { stderr, stdout } = await runKw(['device', 'probe', url, '--verbose']);
+    expect(stdout + stderr).not.toMatch(/wonderland|wrong-one|d29uZGVybGFuZA/);
+    return stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) =>
+        line.replace(/^ *\+[\d.]+ ms {2}/, '').replace(/after [\d.]+ ms, \d+ bytes/, 'after N ms'),
+      );
+  }
+
+  it('tells look-up, connection, TLS, request and parsing, and no secret', async () => {
+    const at = `localhost:${exporter.port}`;
+    const url = `prometheus+https://alice:wonderland@${at}/node_load1?ca=${certificate.certFile}&x=1`;
+    const told = await steps(url);
+    expect(told).toEqual([
+      expect.stringMatching(/^resolve {7}localhost is .*127\.0\.0\.1/),
+      expect.stringMatching(/^open {10}connected to \S+ tcp port \d+$/),
+      expect.stringMatching(/^open {10}TLSv1\.[23], \S+, certificate for ".*" by ".*", valid until /),
+      'authenticate  the certificate is trusted by the certificates of ca=',
+      'read          GET /metrics?..., with Basic authorization',
+      'read          HTTP 200 after N ms',
+      expect.stringMatching(/^read {10}parsed \d+ bytes as Prometheus text: 1 series taken, 0 problems$/),
+      'close         the connection',
+    ]);
+  });
+
+  it('tells at which step it ends', async () => {
+    const at = `127.0.0.1:${exporter.port}`;
+    expect(await steps(`prometheus+https://alice:wonderland@${at}/`)).toContain(
+      'authenticate  failed: has a certificate that is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT): see ca= and insecure',
+    );
+    expect(await steps(`prometheus+https://alice:wrong-one@${at}/?insecure`)).toContain(
+      'authenticate  failed: answered HTTP status 401: user, password or token are missing or wrong',
+    );
+    expect(await steps('prometheus://no-such-host.invalid/')).toContain(
+      'open          failed: cannot be found: no such host name',
+    );
+  });
+});
+
 describe('an exporter of any kind', () => {
   let exporter: FakeExporter | undefined;
   afterEach(() => exporter?.close());

@@ -55,6 +55,10 @@ class PrometheusPoll implements Poll {
     }
     const { samples, problems } = reader.end();
     this.#last = { format: page.format, bytes: page.bytes.length, series: samples.length };
+    this.#context.trace?.({
+      step: 'read',
+      text: `parsed ${page.bytes.length} bytes as ${page.format === 'openmetrics' ? 'OpenMetrics' : 'Prometheus text'}: ${samples.length} series taken, ${problems.length} problems`,
+    });
     return { up: true, timestampUs: page.timestampUs, samples, problems };
   }
 
@@ -96,7 +100,7 @@ class PrometheusSession implements Session<PrometheusUrl> {
   constructor(url: PrometheusUrl, context: SessionContext) {
     this.#url = url;
     this.#context = context;
-    this.#fetcher = new PageFetcher(url, () => context.nowUs());
+    this.#fetcher = new PageFetcher(url, context);
   }
 
   plan(metrics: readonly MetricRequest<PrometheusUrl>[]): Poll {

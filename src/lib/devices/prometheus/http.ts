@@ -1,4 +1,5 @@
 /** Fetches the page of one exporter over one kept connection, within bounds of time and size. */
+import type { SessionContext } from '../driver.ts';
 import {
   checkEncoding,
   type Headers,
@@ -37,7 +38,7 @@ export class PageFetcher {
   readonly #headers: Record<string, string>;
   readonly #connection: HttpConnection;
 
-  constructor(url: PrometheusUrl, nowUs: () => number) {
+  constructor(url: PrometheusUrl, context: SessionContext) {
     this.#path = url.pagePath;
     this.#headers = {
       accept: ACCEPT,
@@ -45,7 +46,12 @@ export class PageFetcher {
       'user-agent': 'kw',
       ...(url.authorization === undefined ? {} : { authorization: url.authorization }),
     };
-    this.#connection = new HttpConnection(url, WORDS, nowUs);
+    this.#connection = new HttpConnection(
+      url,
+      WORDS,
+      () => context.nowUs(),
+      context.trace && ((step) => context.trace?.(step)),
+    );
   }
 
   /** One GET, resolved within `timeoutMs`; never rejects for anything an exporter or a network can do. */

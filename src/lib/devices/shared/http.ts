@@ -6,7 +6,8 @@
  */
 import { gunzip } from 'node:zlib';
 import type { Client, Dispatcher } from 'undici';
-import type { ProblemKind } from '../driver.ts';
+import type { ProblemKind, SessionContext } from '../driver.ts';
+import { HttpTrace } from './httpTrace.ts';
 import { quote } from './tally.ts';
 
 /** Idle time after which the connection is given up, unless the device says less; exporters in Go have no bound. */
@@ -95,6 +96,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
   readonly #nowUs: () => number;
   readonly #done: (response: RawResponse) => void;
   readonly #failed: (error: Error) => void;
+  readonly #sent: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #startUs = 0;
   #timestampUs = 0;
@@ -109,6 +111,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
     nowUs: () => number,
     done: (response: RawResponse) => void,
     failed: (error: Error) => void,
+    sent: () => void,
   ) {
     this.#accept = request.accept;
     this.#maxBytes = bound.maxBytes;
@@ -116,6 +119,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
     this.#nowUs = nowUs;
     this.#done = done;
     this.#failed = failed;
+    this.#sent = sent;
   }
 
   /** What came until now. */
@@ -133,6 +137,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     this.#startUs = this.#nowUs();
+    this.#sent();
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
@@ -182,6 +187,7 @@ export class HttpConnection {
   readonly #endpoint: HttpEndpoint;
   readonly #words: HttpWords;
   readonly #nowUs: () => number;
+  readonly #trace: HttpTrace | undefined;
   #client: Client | undefined;
   #closed = false;
   #address: HttpTrail['address'];
@@ -189,10 +195,17 @@ export class HttpConnection {
   /** Ends the request that is under way. */
   #abort: ((error: HttpError) => void) | undefined;
 
-  constructor(endpoint: HttpEndpoint, words: HttpWords, nowUs: () => number) {
+  /** `trace` is told of look-up, connection, TLS and each request. */
+  constructor(
+    endpoint: HttpEndpoint,
+    words: HttpWords,
+    nowUs: () => number,
+    trace?: SessionContext['trace'] | undefined,
+  ) {
     this.#endpoint = endpoint;
     this.#words = words;
     this.#nowUs = nowUs;
+    this.#trace = trace && new HttpTrace(endpoint, trace);
     // Loaded ahead of the first poll, whose timestamp would suffer.
     void loadUndici();
   }
@@ -205,9 +218,13 @@ export class HttpConnection {
     const deadline = performance.now() + timeoutMs;
     try {
       const { chunks, ...response } = await this.#sendTwice(request, deadline);
-      return { ...response, bytes: await this.#bodyOf(chunks, response.headers) };
+      const bytes = await this.#bodyOf(chunks, response.headers);
+      this.#trace?.answered(response.status, bytes.length);
+      return { ...response, bytes };
     } catch (error) {
-      return failureOf(error, this.#words);
+      const failure = failureOf(error, this.#words);
+      this.#trace?.failed(failure.kind, failure.message);
+      return failure;
     }
   }
 
@@ -221,6 +238,7 @@ export class HttpConnection {
     this.#abort?.(new HttpError('refused', 'the session was closed'));
     const client = this.#client;
     this.#client = undefined;
+    if (client) this.#trace?.closed();
     await client?.destroy();
   }
 
@@ -250,7 +268,8 @@ export class HttpConnection {
     try {
       return await new Promise<RawResponse>((resolve, reject) => {
         const bound = { maxBytes, tooLarge: () => tooLarge(maxBytes, this.#words) };
-        const response = new ResponseHandler(request, bound, this.#nowUs, resolve, reject);
+        const sent = () => this.#trace?.asked(request);
+        const response = new ResponseHandler(request, bound, this.#nowUs, resolve, reject, sent);
         handler = response;
         this.#abort = (error) => {
           reject(error);
@@ -291,6 +310,7 @@ export class HttpConnection {
         timeout: CONNECT_TIMEOUT_MS,
         rejectUnauthorized: !insecure,
         ...(ca === undefined ? {} : { ca }),
+        ...(this.#trace && { lookup: this.#trace.lookup }),
       });
       this.#client = new undici.Client(origin, {
         pipelining: 1,
@@ -303,6 +323,7 @@ export class HttpConnection {
           connect(options, (...outcome) => {
             const { remoteAddress: ip, remotePort: port } = outcome[1] ?? {};
             this.#address = ip === undefined || port === undefined ? undefined : { ip, port };
+            if (outcome[1]) this.#trace?.connected(outcome[1]);
             done(...outcome);
           }),
       });

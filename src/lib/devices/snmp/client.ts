@@ -7,7 +7,7 @@
  * read, and its time is that of the attempt that was answered.
  */
 import { createSocket } from 'node:dgram';
-import type { Problem, ProblemKind } from '../driver.ts';
+import type { Problem, ProblemKind, SessionContext } from '../driver.ts';
 import {
   BerReader,
   encodeCommunityMessage,
@@ -17,6 +17,7 @@ import {
   readCommunityMessage,
 } from './codec.ts';
 import { type Address, Host } from './hosts.ts';
+import { SnmpTrace } from './trace.ts';
 import { type Exchange, MAX_ATTEMPTS, type Strays, type UdpTransport } from './transport.ts';
 import type { SnmpUrl } from './url.ts';
 import { UsmEngine } from './usm.ts';
@@ -58,12 +59,15 @@ export class SnmpRequest {
   }
 }
 
+export type ClientContext = Pick<SessionContext, 'nowUs' | 'trace'>;
+
 export class SnmpClient {
   readonly url: SnmpUrl;
   readonly engine: UsmEngine | undefined;
   readonly reader = new BerReader();
   readonly transport: UdpTransport;
   readonly nowUs: () => number;
+  readonly trace: SnmpTrace | undefined;
   /** Whether the last exchange was answered. */
   isUp = false;
   readonly #host: Host;
@@ -74,10 +78,11 @@ export class SnmpClient {
   #refused: string | undefined;
   #endRefusalCheck: (() => void) | undefined;
 
-  constructor(url: SnmpUrl, transport: UdpTransport, nowUs: () => number) {
+  constructor(url: SnmpUrl, transport: UdpTransport, { nowUs, trace }: ClientContext) {
     this.url = url;
     this.transport = transport;
     this.nowUs = nowUs;
+    this.trace = trace && new SnmpTrace(url, trace);
     this.engine = url.user ? new UsmEngine(url.user) : undefined;
     this.#host = new Host(url.host);
     transport.open();
@@ -95,7 +100,10 @@ export class SnmpClient {
   async ask(request: SnmpRequest, deadlineMs: number, stepMs: number): Promise<Outcome> {
     if (this.#closed) return closedOutcome();
     const target = this.#host.current() ?? (await this.#resolve(deadlineMs));
-    if ('failure' in target) return { ok: false, failure: target.failure };
+    if ('failure' in target) {
+      this.trace?.failed(target.failure, false);
+      return { ok: false, failure: target.failure };
+    }
     if (this.#closed) return closedOutcome();
     if (this.#watched?.address.address !== target.address) this.#watch(target);
     return new Promise((resolve) => {
@@ -129,6 +137,7 @@ export class SnmpClient {
     for (const exchange of [...this.#open]) exchange.finish(closedOutcome());
     if (this.#watched) this.transport.unwatch(this.#watched.address, this.url.port);
     this.transport.close();
+    this.trace?.closed();
   }
 
   /**
@@ -168,6 +177,7 @@ export class SnmpClient {
 
   #note(outcome: Outcome): void {
     this.isUp = outcome.ok;
+    if (!outcome.ok) this.trace?.failed(outcome.failure, true);
     if (outcome.ok) this.#refused = undefined;
     else if (outcome.failure.kind === 'timeout' || outcome.failure.kind === 'refused') this.#host.failed();
   }
@@ -175,6 +185,7 @@ export class SnmpClient {
   #watch(address: Address): void {
     if (this.#watched) this.transport.unwatch(this.#watched.address, this.url.port);
     this.#watched = { address, strays: this.transport.watch(address, this.url.port) };
+    this.trace?.resolved(address);
   }
 
   async #resolve(deadlineMs: number): Promise<Address | { failure: Failure }> {
@@ -256,7 +267,9 @@ class ClientExchange implements Exchange {
     if (this.#attempts >= MAX_ATTEMPTS) return;
     const attempt = this.#attempts++;
     this.#sentUs[attempt] = this.#client.nowUs();
-    this.#client.transport.send(this, this.#message(attempt));
+    const message = this.#message(attempt);
+    this.#client.trace?.sent(this.#request.pdu, message.length, this.#tries, this.#client.engine);
+    this.#client.transport.send(this, message);
   }
 
   #message(attempt: number): Buffer {
@@ -280,6 +293,7 @@ class ClientExchange implements Exchange {
     if (engine) {
       const verdict = engine.unwrap(datagram, reader, response);
       if (verdict === 'learnt') {
+        this.#client.trace?.learnt(engine);
         this.#send();
         return;
       }
@@ -301,6 +315,7 @@ class ClientExchange implements Exchange {
     }
     this.#request.sentUs = this.#sentUs[attempt] as number;
     this.#request.receivedUs = receivedUs;
+    this.#client.trace?.answered(response, datagram.length, (receivedUs - this.#request.sentUs) / 1000);
     this.finish(SUCCESS);
   }
 

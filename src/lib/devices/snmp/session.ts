@@ -22,7 +22,10 @@ export class SnmpSession implements Session<SnmpUrl>, AgentState {
   #engineRestarts = 0;
 
   constructor(url: SnmpUrl, context: SessionContext, transport: UdpTransport = sharedTransport) {
-    this.client = new SnmpClient(url, transport, () => context.nowUs());
+    this.client = new SnmpClient(url, transport, {
+      nowUs: () => context.nowUs(),
+      ...(context.trace && { trace: (step) => context.trace?.(step) }),
+    });
     this.templates = new Templates(this.client);
     this.limits = { maxOids: url.maxOids };
   }

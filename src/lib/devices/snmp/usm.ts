@@ -154,6 +154,12 @@ export class UsmEngine {
     return this.#engineId.length > 0;
   }
 
+  /** For people: what the engine says of itself, none of it secret (RFC 3414 section 3.1). */
+  get text(): string {
+    const id = `0x${this.#engineId.toString('hex')}`;
+    return `${id}, started ${this.#boots} times, its clock at ${this.#engineTimeS()} s`;
+  }
+
   /** The message for this PDU, or while the engine is unknown the one that asks for it. */
   wrap(pdu: RequestPdu, id: number): Buffer {
     if (!this.known) return this.#message(encodeGet(Tag.getRequest, []), id, 0, '');
