@@ -58,16 +58,27 @@ export function decode({ text, offset }: Piece): string {
   }
 }
 
+/** The same as Python's unquote does it for Kwollect: what is no escape stays as it is. Never throws. */
+export function decodeLoosely({ text }: Piece): string {
+  return text.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) =>
+    Buffer.from(escapes.replaceAll('%', ''), 'hex').toString('utf8'),
+  );
+}
+
 /** Decodes a piece that may hold references. What a reference stands for is taken as it is. */
-export function decodeSecret(piece: Piece, context: UrlContext): string {
+export function decodeSecret(
+  piece: Piece,
+  context: UrlContext,
+  decodeText: (piece: Piece) => string = decode,
+): string {
   let result = '';
   let done = 0;
   for (const match of piece.text.matchAll(REFERENCE)) {
-    result += decode({ text: piece.text.slice(done, match.index), offset: piece.offset + done });
+    result += decodeText({ text: piece.text.slice(done, match.index), offset: piece.offset + done });
     result += resolveReference({ text: match[0], offset: piece.offset + match.index }, context);
     done = match.index + match[0].length;
   }
-  return result + decode({ text: piece.text.slice(done), offset: piece.offset + done });
+  return result + decodeText({ text: piece.text.slice(done), offset: piece.offset + done });
 }
 
 function resolveReference({ text, offset }: Piece, context: UrlContext): string {

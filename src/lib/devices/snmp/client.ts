@@ -8,6 +8,7 @@
  */
 import { createSocket } from 'node:dgram';
 import type { Problem, ProblemKind, SessionContext } from '../driver.ts';
+import { type Address, Host } from '../shared/hosts.ts';
 import {
   BerReader,
   encodeCommunityMessage,
@@ -16,7 +17,6 @@ import {
   Response,
   readCommunityMessage,
 } from './codec.ts';
-import { type Address, Host } from './hosts.ts';
 import { SnmpTrace } from './trace.ts';
 import { type Exchange, MAX_ATTEMPTS, type Strays, type UdpTransport } from './transport.ts';
 import type { SnmpUrl } from './url.ts';

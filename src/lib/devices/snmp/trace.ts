@@ -1,7 +1,7 @@
 /** Tells the steps of an SNMP session to who listens (`kw device probe --verbose`). Nothing here holds a secret. */
 import type { Problem, SessionContext, TraceStep } from '../driver.ts';
+import type { Address } from '../shared/hosts.ts';
 import { errorName, type RequestPdu, type Response, Tag } from './codec.ts';
-import type { Address } from './hosts.ts';
 import { formatOid } from './oid.ts';
 import type { SnmpUrl } from './url.ts';
 import type { UsmEngine } from './usm.ts';

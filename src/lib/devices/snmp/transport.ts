@@ -4,8 +4,8 @@
  * address that was asked; all else is counted for whoever sent it and thrown away.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { Address } from '../shared/hosts.ts';
 import { BerReader, MAX_REQUEST_ID, MIN_REQUEST_ID, peekRequestId } from './codec.ts';
-import type { Address } from './hosts.ts';
 
 /** Attempts of one exchange: the low bits of a request id tell which of them was answered. */
 export const MAX_ATTEMPTS = 8;

@@ -8,10 +8,12 @@
  *   snmp://user@host/oid?version=3&auth=sha256&auth_key=...&priv=aes128&priv_key=...
  *   snmp://community@host/oid.{{ prefix == text }}
  */
-import { isIPv6, SocketAddress } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { KwError } from '../../errors.ts';
 import type { DeviceUrl, UrlContext } from '../driver.ts';
 import { DeviceUrlError } from '../driver.ts';
+import { canonicalIPv6 } from '../shared/ipAddress.ts';
+import { decodeLoosely } from '../shared/urlParts.ts';
 import { OidSyntaxError, parseOid } from './oid.ts';
 
 const DEFAULT_PORT = 161;
@@ -209,13 +211,6 @@ function parseHost(
   return { host, port, hostPort: `${host.includes(':') ? `[${host}]` : host}:${port}` };
 }
 
-/** The form in which the kernel names the sender of a datagram, so that the two can be compared. */
-export function canonicalIPv6(address: string): string {
-  const [bare = '', zone] = address.split('%');
-  const canonical = new SocketAddress({ address: bare, family: 'ipv6' }).address;
-  return zone === undefined ? canonical : `${canonical}%${zone}`;
-}
-
 function parseParameters(text: string, start: number): Map<string, Field> {
   const parameters = new Map<string, Field>();
   let position = start + 1;
@@ -234,7 +229,10 @@ function parseParameters(text: string, start: number): Map<string, Field> {
     if (parameters.has(name)) throw new DeviceUrlError(`${name} is given twice`, position);
     const valueStart = Math.min(nameEnd + 1, end);
     if (valueStart === end) throw new DeviceUrlError(`${name} has no value`, position);
-    parameters.set(name, { text: decodePercent(text.slice(valueStart, end)), offset: valueStart });
+    parameters.set(name, {
+      text: decodeLoosely({ text: text.slice(valueStart, end), offset: valueStart }),
+      offset: valueStart,
+    });
     position = end + 1;
   }
   return parameters;
@@ -284,7 +282,7 @@ class Settings {
 
 function parseCommunity(settings: Settings, userinfo: string, offset: number): string {
   const text = userinfo === '' ? settings.get('community')?.text : undefined;
-  const community = text ?? settings.resolve({ text: decodePercent(userinfo), offset });
+  const community = text ?? settings.resolve({ text: decodeLoosely({ text: userinfo, offset }), offset });
   if (community === '')
     throw new DeviceUrlError(
       'the URL names no community',
@@ -304,7 +302,7 @@ function parseUser(settings: Settings, userinfo: string, offset: number): UsmUse
   const name: Field | undefined =
     nameText === ''
       ? settings.get('user')
-      : { text: settings.resolve({ text: decodePercent(nameText), offset }), offset };
+      : { text: settings.resolve({ text: decodeLoosely({ text: nameText, offset }), offset }), offset };
   if (!name || name.text === '')
     throw new DeviceUrlError('SNMP v3 needs a user', offset, 'write snmp://user@host/...?version=3');
   if (Buffer.byteLength(name.text) > 32)
@@ -314,7 +312,10 @@ function parseUser(settings: Settings, userinfo: string, offset: number): UsmUse
     keyText === ''
       ? settings.get('auth_key')
       : {
-          text: settings.resolve({ text: decodePercent(keyText), offset: offset + colon + 1 }),
+          text: settings.resolve({
+            text: decodeLoosely({ text: keyText, offset: offset + colon + 1 }),
+            offset: offset + colon + 1,
+          }),
           offset: offset + colon + 1,
         };
   const privKey = settings.get('priv_key');
@@ -462,11 +463,6 @@ function safeText(text: string, authority: number, host: number, pathEnd: number
       SECRET_PARAMETERS.includes(name) ? `${separator}${name}=***` : whole,
     );
   return `${text.slice(0, authority)}${shown}${text.slice(host, pathEnd)}${query}`;
-}
-
-/** Decodes %XX as Python's unquote does for Kwollect: what is no escape stays as it is. */
-function decodePercent(text: string): string {
-  return decodeWithOffsets(text, 0, text.length).decoded;
 }
 
 function decodeWithOffsets(text: string, start: number, end: number): { decoded: string; offsets: number[] } {

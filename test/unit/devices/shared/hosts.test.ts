@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Address, Host } from '../../../../src/lib/devices/snmp/hosts.ts';
+import { type Address, Host } from '../../../../src/lib/devices/shared/hosts.ts';
 
 const A: Address = { address: '192.0.2.1', family: 4 };
 const B: Address = { address: '2001:db8::1', family: 6 };

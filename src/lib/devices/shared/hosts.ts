@@ -9,7 +9,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { canonicalIPv6 } from './url.ts';
+import { canonicalIPv6 } from './ipAddress.ts';
 
 const REFRESH_MS = 300_000;
 /** After a failed poll, no more often than this. */
