@@ -46,7 +46,7 @@ export abstract class ExportCommand extends KwCommand {
           progress.end();
           output.abort();
         });
-        const { rows, warnings, empty } = await writeAnswer(client, request, format, output, {
+        const { rows, warnings, remark, empty } = await writeAnswer(client, request, format, output, {
           onProgress: (count) =>
             progress.show(() => `${countText(count)} rows, ${sizeText(file?.bytes ?? 0)}`),
         });
@@ -54,6 +54,7 @@ export abstract class ExportCommand extends KwCommand {
         stop();
         progress.end();
         for (const warning of warnings) this.logToStderr(`warning: ${warning}`);
+        if (remark !== undefined) this.logToStderr(remark);
         for (const sentence of empty) this.logToStderr(sentence);
         if (file) this.logToStderr(`${flags.output}: ${countText(rows)} rows, ${sizeText(file.bytes)}`);
       });

@@ -113,8 +113,9 @@ export default class Query extends KwCommand {
     return notes;
   }
 
-  #tell({ warnings, empty }: Notes): void {
+  #tell({ warnings, remark, empty }: Notes): void {
     for (const warning of warnings) this.logToStderr(`warning: ${warning}`);
+    if (remark !== undefined) this.logToStderr(remark);
     for (const sentence of empty) this.logToStderr(sentence);
   }
 }

@@ -32,12 +32,15 @@ export default class JobShow extends KwCommand {
     const { promotionsOfJob } = await import('../../lib/promotions/listPromotions.ts');
     const settings = loadSettings(flags);
     const ref = parseJobRef(flags.job);
-    const shown = await withClient(settings, async (client) => {
+    const { jobGaps } = await import('../../lib/metrics/gaps.ts');
+    const { shown, gaps } = await withClient(settings, async (client) => {
       const job = await showJob(client, ref, flags.values);
-      return { ...job, enabled: await promotionsOfJob(client, job) };
+      const enabled = await promotionsOfJob(client, job);
+      return { shown: { ...job, enabled }, gaps: await jobGaps(client, flags.job) };
     });
     const { describeJob, shownJson } = await import('../../lib/jobs/describe.ts');
     if (!this.jsonEnabled()) this.log(describeJob(shown, settings.timeZone));
-    return shownJson(shown);
+    for (const gap of gaps) this.logToStderr(`warning: ${gap}`);
+    return { ...shownJson(shown), gaps };
   }
 }

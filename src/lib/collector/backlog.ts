@@ -1,5 +1,9 @@
-/** Batches that wait for the database: first in, first out, bounded in bytes. When it is full the oldest goes. */
-import type { Batch } from './batch.ts';
+/**
+ * Batches that wait for the database: first in, first out, bounded in bytes. When it is full the oldest goes, and
+ * the batch behind it carries the loss.
+ */
+import { timestampsOf } from '../database/rowEncoder.ts';
+import type { Batch, Loss } from './batch.ts';
 
 export class Backlog {
   readonly #limitBytes: number;
@@ -64,16 +68,17 @@ export class Backlog {
   }
 
   #dropOldest(): void {
-    if (!this.#headTaken) {
-      this.#onLost(this.#remove(this.#head));
-      return;
+    if (this.#headTaken) {
+      // Move the taken batch one up, over the one that goes.
+      const taken = this.#batches[this.#head] as Batch;
+      this.#batches[this.#head] = this.#batches[this.#head + 1] as Batch;
+      this.#batches[this.#head + 1] = taken;
     }
-    // Move the taken batch one up, over the one that goes.
-    const taken = this.#batches[this.#head] as Batch;
-    const lost = this.#batches[this.#head + 1] as Batch;
-    this.#batches[this.#head + 1] = taken;
-    this.#batches[this.#head] = lost;
-    this.#onLost(this.#remove(this.#head));
+    const lost = this.#remove(this.#head);
+    const behind = this.#head + (this.#headTaken ? 1 : 0);
+    const next = this.#batches[behind] as Batch;
+    this.#batches[behind] = { ...next, lostBefore: lossOf(lost) };
+    this.#onLost(lost);
   }
 
   #remove(index: number): Batch {
@@ -88,4 +93,15 @@ export class Backlog {
     }
     return batch;
   }
+}
+
+/** A batch as a loss, with what was lost before it. */
+function lossOf({ copy, rows, lostBefore }: Batch): Loss {
+  const { fromUs, toUs } = timestampsOf(copy);
+  if (lostBefore === undefined) return { fromUs, toUs, rows };
+  return {
+    fromUs: Math.min(fromUs, lostBefore.fromUs),
+    toUs: Math.max(toUs, lostBefore.toUs),
+    rows: rows + lostBefore.rows,
+  };
 }

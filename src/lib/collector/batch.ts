@@ -8,6 +8,14 @@ import type { Sample, Series } from '../sample.ts';
 import type { Column } from './column.ts';
 import { Columns } from './columns.ts';
 
+/** Values that were dropped because the backlog was full. */
+export interface Loss {
+  /** Their first and last timestamps. */
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly rows: number;
+}
+
 /** One COPY stream with what must be known about it. */
 export interface Batch {
   /** Number of the batch in this run of the collector, from 1: the ledger's offset. */
@@ -19,6 +27,8 @@ export interface Batch {
   readonly days: readonly number[];
   /** Everything that the collector measured before this instant is in this batch or in an earlier one. */
   readonly horizonUs: number;
+  /** What was dropped right before it: recorded with it, since its horizon promises that nothing earlier is missing. */
+  readonly lostBefore?: Loss;
 }
 
 export interface BatchLimits {

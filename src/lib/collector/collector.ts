@@ -154,7 +154,7 @@ export class Collector {
   }
 
   async start(entries: readonly MetricEntry[]): Promise<void> {
-    await this.#configure(entries);
+    await this.#configure(entries, this.identity.startedAtUs);
     this.writer.start();
     this.#link.start();
     this.#maintenance.start();
@@ -174,7 +174,7 @@ export class Collector {
 
   /** Takes over a new configuration, by difference. */
   async reload(entries: readonly MetricEntry[]): Promise<FleetChange> {
-    const change = await this.#configure(entries);
+    const change = await this.#configure(entries, this.#wallClock.nowUs());
     this.#reloads.taken++;
     this.#reloads.problem = undefined;
     this.#reporter.statusChanged();
@@ -240,10 +240,10 @@ export class Collector {
     return deviceStatuses(this.fleet);
   }
 
-  async #configure(entries: readonly MetricEntry[]): Promise<FleetChange> {
+  async #configure(entries: readonly MetricEntry[], atUs: number): Promise<FleetChange> {
     const change = await this.fleet.configure(entries);
     this.#catalogue.configure(entries);
-    this.#reporter.catalogueChanged();
+    this.#reporter.catalogueChanged(atUs);
     return change;
   }
 

@@ -140,6 +140,10 @@ class DatabaseConnection implements StoreConnection {
       await this.#client.query('ROLLBACK');
       return undefined;
     }
+    if (batch.lostBefore) {
+      const { fromUs, toUs, rows } = batch.lostBefore;
+      await this.#client.query(readSql('queries/collector_lost'), [id, fromUs, toUs, rows]);
+    }
     await this.#client.query(this.#written, [id, batch.horizonUs]);
     await this.#client.query('COMMIT');
     return { already: false, refused };

@@ -25,6 +25,8 @@ const ROWS_A_STATEMENT = 1_000;
 export class Reporter {
   readonly #source: ReporterSource;
   #catalogueChanged = true;
+  /** When what the catalogue has now was configured, in microseconds since the epoch. */
+  #configuredAtUs = 0;
   #statusDueAtMs = 0;
   #discoveredDueAtMs = 0;
 
@@ -32,8 +34,9 @@ export class Reporter {
     this.#source = source;
   }
 
-  /** The configuration changed. */
-  catalogueChanged(): void {
+  /** The configuration changed, at this time. */
+  catalogueChanged(atUs: number): void {
+    this.#configuredAtUs = atUs;
     this.#catalogueChanged = true;
   }
 
@@ -63,7 +66,7 @@ export class Reporter {
     const devices = JSON.stringify(this.#source.configuredDevices());
     await client.query('BEGIN');
     await this.#upsertCatalogue(client, catalogue.all());
-    await client.query(readSql('queries/collector_catalogue_prune'), [collectorId]);
+    await client.query(readSql('queries/collector_catalogue_prune'), [collectorId, this.#configuredAtUs]);
     await client.query(readSql('queries/collector_devices_prune'), [collectorId, devices]);
     await client.query('COMMIT');
   }
@@ -71,7 +74,8 @@ export class Reporter {
   async #upsertCatalogue(client: Client, rows: readonly CatalogueRow[]): Promise<void> {
     for (let first = 0; first < rows.length; first += ROWS_A_STATEMENT) {
       const part = JSON.stringify(rows.slice(first, first + ROWS_A_STATEMENT));
-      await client.query(readSql('queries/collector_catalogue'), [this.#source.collectorId, part]);
+      const values = [this.#source.collectorId, part, this.#configuredAtUs];
+      await client.query(readSql('queries/collector_catalogue'), values);
     }
   }
 

@@ -158,10 +158,26 @@ export function rowOffsets(copy: Buffer): number[] {
   return offsets;
 }
 
-/** Reads back the row at `offset`: for messages about rows that the server refused. */
-export function decodeRow(copy: Buffer, offset: number): Sample {
+/** The first and the last timestamp in an encoded COPY stream, which must have rows. */
+export function timestampsOf(copy: Buffer): { fromUs: number; toUs: number } {
+  let fromUs = Number.POSITIVE_INFINITY;
+  let toUs = Number.NEGATIVE_INFINITY;
+  for (const offset of rowOffsets(copy).slice(0, -1)) {
+    const timestampUs = timestampAt(copy, offset);
+    if (timestampUs < fromUs) fromUs = timestampUs;
+    if (timestampUs > toUs) toUs = timestampUs;
+  }
+  return { fromUs, toUs };
+}
+
+function timestampAt(copy: Buffer, offset: number): number {
   const high = copy.readInt32BE(offset + TIMESTAMP_OFFSET);
   const low = copy.readUInt32BE(offset + TIMESTAMP_OFFSET + 4);
+  return high * TWO_TO_32 + low + POSTGRES_EPOCH_US;
+}
+
+/** Reads back the row at `offset`: for messages about rows that the server refused. */
+export function decodeRow(copy: Buffer, offset: number): Sample {
   let at = offset + TEXT_OFFSET;
   const text = (): string => {
     const length = copy.readInt32BE(at);
@@ -174,7 +190,7 @@ export function decodeRow(copy: Buffer, offset: number): Sample {
   const labels = JSON.parse(text().slice(1)) as Labels;
   return {
     series: { deviceId, metricId, labels },
-    timestampUs: high * TWO_TO_32 + low + POSTGRES_EPOCH_US,
+    timestampUs: timestampAt(copy, offset),
     value: copy.readDoubleBE(offset + VALUE_OFFSET),
   };
 }

@@ -8,9 +8,12 @@ import { byNodeName } from '../jobs/nodeName.ts';
 import { readSql } from '../packageRoot.ts';
 import { enabledMatcher } from '../promotions/enabledMatcher.ts';
 import { formatUtc } from '../time.ts';
+import { type Interval, span } from './interval.ts';
+import { nameList } from './nameList.ts';
 import type { SeenMetrics } from './read.ts';
 import type { Selection } from './selection.ts';
-import { metricMatcher } from './selectionText.ts';
+import { likeLiteral, metricMatcher } from './selectionText.ts';
+import { type WantedRows, whichExist } from './whichExist.ts';
 
 interface CatalogueRow {
   readonly device_id: string;
@@ -35,25 +38,85 @@ interface Expected extends CatalogueRow {
 
 /** More lines than this help nobody. */
 const MAX_LINES = 10;
-const MAX_NAMES = 8;
 
-/** Warnings for people, the same reason told once. Nothing for a selection of every device. */
-export async function absentWarnings(
+export interface Absences {
+  /** Sentences for people, the same reason told once. */
+  readonly warnings: readonly string[];
+  /** Devices with rows, and the metrics of each, as far as somebody would expect them. */
+  readonly seen: SeenMetrics;
+}
+
+/**
+ * Nothing for a selection of every device.
+ * @param cut whether `seen` knows the first rows only: then the database is asked for the others
+ */
+export async function findAbsences(
   client: Client,
   selection: Selection,
   seen: SeenMetrics,
-): Promise<string[]> {
+  cut: boolean,
+): Promise<Absences> {
   const { devices } = selection;
-  if (devices === undefined || devices.size === 0) return [];
+  if (devices === undefined || devices.size === 0) return { warnings: [], seen };
   const { rows } = await client.query<CatalogueRow>(readSql('queries/catalogue_expected'), [
     [...devices.keys()],
   ]);
   const isEnabled = rows.some(({ optional }) => optional) ? await enabledMatcher(client) : () => false;
   const expected = rows.map((row) => ({ ...row, enabled: row.optional && isEnabled(row) }));
-  const lines = describe(selection, expectedByDevice(expected), seen);
-  if (lines.length <= MAX_LINES) return lines;
-  return [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more such warnings`];
+  // Who looks at the first rows is not told what else could be enabled.
+  const shown = cut && selection.metrics === undefined ? expected.filter(isReadNow) : expected;
+  const byDevice = expectedByDevice(shown);
+  const whole = cut ? await seenBehind(client, selection, byDevice, seen) : seen;
+  if (whole === undefined) return { warnings: [TOO_MANY_ROWS], seen };
+  const lines = describe(selection, byDevice, whole);
+  const warnings =
+    lines.length <= MAX_LINES
+      ? lines
+      : [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more such warnings`];
+  return { warnings, seen: whole };
 }
+
+function isReadNow({ optional, enabled }: Expected): boolean {
+  return !optional || enabled;
+}
+
+/** What is expected and has rows, of which the first ones may show none. Undefined when that takes too long. */
+async function seenBehind(
+  client: Client,
+  selection: Selection,
+  expected: ReadonlyMap<string, readonly Expected[]>,
+  seen: SeenMetrics,
+): Promise<SeenMetrics | undefined> {
+  const matches = metricMatcher(selection.metrics);
+  const { names, patterns } = selection.metrics ?? { names: [], patterns: ['%'] };
+  const anyMetric = [...names.map(likeLiteral), ...patterns].map((pattern) => ({ metricId: '', pattern }));
+  const wanted: WantedRows[] = [];
+  for (const [device, times] of selection.devices ?? []) {
+    const had = seen.get(device) ?? new Set<string>();
+    const entries = (expected.get(device) ?? []).filter(({ metric_id }) => matches(metric_id));
+    const metricIds = entries.filter((entry) => !isSeen(entry, had, selection)).map(rowsOf);
+    // A device that nobody configured may have values that were pushed.
+    if (had.size === 0) metricIds.push(...anyMetric);
+    for (const { metricId, pattern } of new Map(metricIds.map((one) => [one.pattern, one])).values())
+      wanted.push({ device, metricId, pattern, times: span(times) as Interval });
+  }
+  const found = await whichExist(client, wanted, selection.labels);
+  if (found === undefined) return undefined;
+  const whole = new Map([...seen].map(([device, metrics]) => [device, new Set(metrics)]));
+  for (const { device, metricId } of found)
+    whole.set(device, (whole.get(device) ?? new Set<string>()).add(metricId));
+  return whole;
+
+  function rowsOf(entry: Expected) {
+    const ofPage = selection.metrics === undefined && isPage(entry);
+    return ofPage
+      ? { metricId: 'prom_', pattern: 'prom\\_%' }
+      : { metricId: entry.metric_id, pattern: likeLiteral(entry.metric_id) };
+  }
+}
+
+const TOO_MANY_ROWS =
+  'which devices and metrics have no values was not looked for, since there are too many rows: --format csv tells it';
 
 function expectedByDevice(rows: readonly Expected[]): Map<string, Expected[]> {
   const byDevice = new Map<string, Expected[]>();
@@ -101,9 +164,9 @@ function describe(
   }
 
   return [
-    ...wholeDevices.entries().map(([reason, names]) => `no values of ${list(names)}: ${reason}`),
+    ...wholeDevices.entries().map(([reason, names]) => `no values of ${nameList(names)}: ${reason}`),
     ...[...metrics].flatMap(([reason, groups]) =>
-      groups.byNames().map(([names, ids]) => `no ${list(ids)} of ${list(names)}: ${reason}`),
+      groups.byNames().map(([names, ids]) => `no ${nameList(ids)} of ${nameList(names)}: ${reason}`),
     ),
     ...describeNotEnabled(selection, notEnabled),
   ];
@@ -124,14 +187,14 @@ function describeNotEnabled(selection: Selection, notEnabled: ReadonlyMap<string
     return ended
       ? []
       : [
-          `optional and not enabled: ${list([...notEnabled.keys()])}; to have one read: kw enable NAME ${target(names)}`,
+          `optional and not enabled: ${nameList([...notEnabled.keys()])}; to have one read: kw enable NAME ${target(names)}`,
         ];
   }
   return [...notEnabled].flatMap(([entry, group]) =>
     group.byNames().map(([names, metricIds]) => {
       // Who asked for no metric by name is told of a page, not of each metric on it.
       const ids = selection.metrics === undefined ? [entry] : metricIds;
-      const subject = `no ${list(ids)} of ${list(names)}: ${ids.length === 1 ? 'it is' : 'they are'} optional and`;
+      const subject = `no ${nameList(ids)} of ${nameList(names)}: ${ids.length === 1 ? 'it is' : 'they are'} optional and`;
       return ended
         ? `${subject} ${ids.length === 1 ? 'was' : 'were'} not enabled`
         : `${subject} not enabled; kw enable ${shellWord(entry)} ${target(names)}`;
@@ -204,11 +267,6 @@ class Groups {
     }
     return [...same.values()];
   }
-}
-
-function list(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMES).join(', ');
-  return names.length > MAX_NAMES ? `${shown} and ${names.length - MAX_NAMES} more` : shown;
 }
 
 function shellWord(text: string): string {

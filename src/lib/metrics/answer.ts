@@ -8,10 +8,11 @@ import { JsonWriter } from '../output/json.ts';
 import type { RowSeries, RowSink, RowWriter, SummaryFields } from '../output/row.ts';
 import { type WideColumns, WideWriter, wideColumns } from '../output/wide.ts';
 import { nowUs } from '../time.ts';
-import { absentWarnings } from './absent.ts';
+import { findAbsences } from './absent.ts';
 import type { MissingOrigin } from './byDevice.ts';
 import { whyEmpty } from './emptyAnswer.ts';
 import type { QueryRequest } from './flags.ts';
+import { gapWarnings } from './gaps.ts';
 import { lagWarnings, waitUntilWritten } from './progress.ts';
 import { inSnapshot, readRows, readSeries } from './read.ts';
 import { resolveSelection, type Selection } from './selection.ts';
@@ -23,6 +24,8 @@ export type MachineFormat = 'csv' | 'json' | 'ndjson';
 export interface Notes {
   /** The answer is or may be incomplete. */
   readonly warnings: readonly string[];
+  /** Up to when it is complete, if it goes up to the present. */
+  readonly remark: string | undefined;
   /** Why there are no rows. */
   readonly empty: readonly string[];
   /** There are more rows than the limit. */
@@ -84,14 +87,22 @@ export async function answer(
     const counter = new CountingSink(await makeSink(columns, selection));
     const options = { ...request, limit, limitByTime: request.wide };
     const { cut, seen, missingOrigins } = await readRows(client, selection, options, counter, flush);
+    const lag = await lagWarnings(client, selection, now);
+    const absent = await findAbsences(client, selection, seen, cut);
     const warnings = [
       ...notInJobsWarning(selection),
-      ...(cut ? [] : await lagWarnings(client, selection, now)),
-      ...(cut ? [] : await absentWarnings(client, selection, seen)),
+      ...lag.warnings,
+      ...(await gapWarnings(
+        client,
+        selection,
+        now,
+        cut && selection.devices === undefined ? undefined : absent.seen,
+      )),
+      ...absent.warnings,
       ...missingOrigins.map(describeMissing),
     ];
     const empty = counter.rows > 0 ? [] : await whyEmpty(client, selection, warnings);
-    return { warnings, empty, cut };
+    return { warnings, remark: lag.remark, empty, cut };
   });
 }
 

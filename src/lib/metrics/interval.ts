@@ -22,6 +22,26 @@ export function union(intervals: readonly Interval[]): Interval[] {
   return result;
 }
 
+/** What of `times` no interval of `covered` has: pieces of more than an instant. Both disjoint and in order. */
+export function subtract(times: readonly Interval[], covered: readonly Interval[]): Interval[] {
+  const left: Interval[] = [];
+  for (const { fromUs, toUs } of times) {
+    let atUs = fromUs;
+    for (const one of covered) {
+      if (one.toUs <= atUs) continue;
+      if (one.fromUs >= toUs) break;
+      if (one.fromUs > atUs) left.push({ fromUs: atUs, toUs: one.fromUs });
+      atUs = one.toUs;
+    }
+    if (atUs < toUs) left.push({ fromUs: atUs, toUs });
+  }
+  return left;
+}
+
+export function intersections(a: readonly Interval[], b: readonly Interval[]): Interval[] {
+  return a.flatMap((one) => b.map((other) => intersect(one, other)).filter((both) => both !== undefined));
+}
+
 /** The smallest interval that has them all. */
 export function span(intervals: readonly Interval[]): Interval | undefined {
   if (intervals.length === 0) return undefined;

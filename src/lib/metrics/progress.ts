@@ -2,7 +2,6 @@
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc } from '../time.ts';
-import { span } from './interval.ts';
 import type { Selection } from './selection.ts';
 
 interface Progress {
@@ -10,7 +9,7 @@ interface Progress {
   readonly writtenUpToUs: number;
 }
 
-/** A selection up to the present always ends a moment after what is written: that much goes without saying. */
+/** A selection up to the present always ends a moment after what is written: that much is no reason to warn. */
 const USUAL_LAG_US = 5 * 1e6;
 const POLL_MS = 200;
 
@@ -27,35 +26,29 @@ async function collectorsBehind(client: Client, selection: Selection): Promise<P
     .filter(({ writtenUpToUs }) => writtenUpToUs < endUs);
 }
 
-/** Warnings, one a collector. Call it in the snapshot that was read. */
-export async function lagWarnings(client: Client, selection: Selection, nowUs: number): Promise<string[]> {
+/**
+ * Warnings, one a collector; or a remark if the answer goes up to the present and lags as little as usual.
+ * Call it in the snapshot that was read.
+ */
+export async function lagWarnings(
+  client: Client,
+  selection: Selection,
+  nowUs: number,
+): Promise<{ warnings: string[]; remark: string | undefined }> {
   const behind = await collectorsBehind(client, selection);
-  const lagging = behind
-    .filter(({ writtenUpToUs }) => !selection.endIsNow || writtenUpToUs < nowUs - USUAL_LAG_US)
+  const isUsual = ({ writtenUpToUs }: Progress) =>
+    selection.endIsNow && writtenUpToUs >= nowUs - USUAL_LAG_US;
+  const warnings = behind
+    .filter((progress) => !isUsual(progress))
     .map(({ collector, writtenUpToUs }) =>
       Number.isFinite(writtenUpToUs)
         ? `the collector ${collector} has written up to ${formatUtc(writtenUpToUs)}: later values may be missing (--wait 30s waits for them)`
         : `the collector ${collector} has written nothing yet: values may be missing (--wait 30s waits for them)`,
     );
-  return [...lagging, ...(await endedWarnings(client, selection))];
-}
-
-/** Collectors that ended within the time: waiting would not help. */
-async function endedWarnings(client: Client, selection: Selection): Promise<string[]> {
-  const period = span(selection.times);
-  if (period === undefined) return [];
-  const { rows } = await client.query<{ name: string; written_up_to_us: number; stopped: boolean }>(
-    readSql('queries/collectors_ended'),
-    [
-      selection.devices === undefined ? null : [...selection.devices.keys()],
-      formatUtc(period.fromUs),
-      formatUtc(period.toUs),
-    ],
-  );
-  return rows.map(({ name, written_up_to_us, stopped }) => {
-    const ended = stopped ? 'was stopped' : 'does not run any more';
-    return `the collector ${name} ${ended}; it has written up to ${formatUtc(written_up_to_us)}: later values are missing`;
-  });
+  if (warnings.length > 0 || behind.length === 0) return { warnings, remark: undefined };
+  const leastUs = Math.min(...behind.map(({ writtenUpToUs }) => writtenUpToUs));
+  const remark = `complete up to ${formatUtc(leastUs)}; what was read since is on its way (--wait 10s waits for it)`;
+  return { warnings, remark };
 }
 
 /** Waits until every live collector has written up to the end of the selection, or the time is over. */

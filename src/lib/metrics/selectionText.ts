@@ -123,9 +123,14 @@ function globParts(glob: string): GlobPart[] {
 
 function likePattern(parts: readonly GlobPart[]): string {
   return parts
-    .map(({ text, wild }) => (wild ? (text === '*' ? '%' : '_') : text.replace(/[\\%_]/g, '\\$&')))
+    .map(({ text, wild }) => (wild ? (text === '*' ? '%' : '_') : likeLiteral(text)))
     .join('')
     .replace(/%+(?=%)/g, '');
+}
+
+/** The LIKE pattern that matches exactly this text. */
+export function likeLiteral(text: string): string {
+  return text.replace(/[\\%_]/g, '\\$&');
 }
 
 /** LIKE in linear space and at most pattern x name steps: after a mismatch only the last `%` is tried again. */

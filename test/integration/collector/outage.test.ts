@@ -4,9 +4,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { MetricEntry } from '../../../src/lib/config/model.ts';
 import { type DatabaseTarget, openClient } from '../../../src/lib/database/connection.ts';
 import { startEmbedded, stopEmbedded } from '../../../src/lib/database/embedded/server.ts';
-import { pduEntries, testCollector } from '../../support/collector.ts';
+import { pduEntries, testCollector, testIdentity } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { type HalfOpenProxy, halfOpenProxy } from '../../support/halfOpenProxy.ts';
+import { runKw } from '../../support/kw.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { type Snmpd, snmpdPath, startSnmpd } from '../../support/snmpd.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
@@ -94,6 +95,86 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('an outage', () =>
       expect(collector.counters().lost).toBeGreaterThanOrEqual(read);
       expect((await storedIn(db.target)).rows).toBe(0);
     });
+  });
+
+  it('of which not all was kept is told with the answer: when, and how many values', async () => {
+    const db = await testDatabase();
+    const proxy = await halfOpenProxy(db.target);
+    try {
+      const { collector } = await testCollector(proxy.target, { bufferBytes: 50_000 });
+      await collector.start(entries);
+      await sleep(2_500);
+      proxy.refuse();
+      await sleep(4_500);
+      await proxy.heal();
+      await sleep(3_000);
+      expect(await collector.stop(() => 10_000)).toBe(0);
+      const { read, lost } = collector.counters();
+      expect(lost).toBeGreaterThan(PDUS * 24);
+      const { rows, distinct } = await storedIn(db.target);
+      expect({ rows, distinct }).toEqual({ rows: read - lost, distinct: read - lost });
+      const { rows: losses } = await db.client.query(
+        `SELECT samples, abs(extract(epoch FROM lost_until - lost_from) - (samples / ${PDUS * 24} - 1)) < 1.2 AS their_time,
+           (SELECT count(*)::int FROM kw.metrics WHERE timestamp BETWEEN lost_from AND lost_until) AS stored_within,
+           (SELECT count(*)::int FROM kw.metrics WHERE timestamp < lost_from) > 0 AS stored_before
+         FROM kw.collector_losses`,
+      );
+      expect(losses).toEqual([{ samples: lost, their_time: true, stored_within: 0, stored_before: true }]);
+      const { stderr } = await runKw(['query', '--device', 'pdu-1', '--from', '-1m', '--format', 'csv'], {
+        env: { KW_DATABASE_URL: db.url },
+      });
+      expect(stderr).toMatch(
+        new RegExp(
+          `^warning: ${lost} values of the collector test were lost between \\S+ and \\S+: the database was away for longer than the buffer holds$`,
+          'm',
+        ),
+      );
+    } finally {
+      await proxy.close();
+      await db.drop();
+    }
+  });
+
+  it('of the collector itself is told with the answer, once it runs again', async () => {
+    const db = await testDatabase();
+    try {
+      const identity = testIdentity();
+      const run = async (segment: number) => {
+        const startedAtUs = Date.now() * 1000;
+        const { collector } = await testCollector(db.target, {
+          identity: { ...identity, segment, startedAtUs },
+        });
+        await collector.start(entries);
+        await sleep(2_500);
+        return { collector, startedAtUs };
+      };
+      const first = await run(1);
+      expect(await first.collector.stop(() => 5_000)).toBe(0);
+      await sleep(1_500);
+      const { collector, startedAtUs } = await run(2);
+      const env = { KW_DATABASE_URL: db.url };
+      const query = ['query', '--device', 'pdu-1', '--format', 'csv', '--from', '-1m'];
+      const { stderr } = await runKw(query, { env });
+      const gap = /^warning: no collector ran for pdu-1 from (\S+) to (\S+) \(test was stopped\)$/m.exec(
+        stderr,
+      );
+      expect(Date.parse(gap?.[2] ?? '') * 1000).toBe(startedAtUs);
+      const gapMs = Date.parse(gap?.[2] ?? '') - Date.parse(gap?.[1] ?? '');
+      expect(gapMs).toBeGreaterThan(1_400);
+      expect(gapMs).toBeLessThan(2_900);
+      const { rows } = await db.client.query(
+        'SELECT 1 FROM kw.metrics WHERE timestamp > $1 AND timestamp < $2',
+        [gap?.[1], gap?.[2]],
+      );
+      expect(rows).toEqual([]);
+      // It lags by a moment, which is told; who waits gets it, and hears nothing more of it.
+      expect(stderr).toContain('complete up to ');
+      const waited = await runKw([...query, '--wait', '10s'], { env });
+      expect(waited.stderr.trimEnd().split('\n')).toEqual([gap?.[0]]);
+      await collector.stop(() => 5_000);
+    } finally {
+      await db.drop();
+    }
   });
 
   it('is bridged when the server is stopped and started', async () => {

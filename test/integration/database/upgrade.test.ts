@@ -2,6 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maintain } from '../../../src/lib/database/maintain.ts';
 import { checkSchema, listMigrations, migrate } from '../../../src/lib/database/migrate.ts';
+import { gapWarnings } from '../../../src/lib/metrics/gaps.ts';
+import { resolveSelection } from '../../../src/lib/metrics/selection.ts';
+import { nowUs } from '../../../src/lib/time.ts';
 import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
 
 describe.each(testFlavours)('an upgrade on %s', (flavour) => {
@@ -41,5 +44,29 @@ describe.each(testFlavours)('an upgrade on %s', (flavour) => {
     expect(await migrate(client)).toMatchObject({ flavour, from: newest - 1, to: newest });
     expect(await checkSchema(client)).toBe(flavour);
     expect(await contents()).toEqual(before);
+  });
+
+  test('from before runs were recorded claims no gap of which nothing is known', async () => {
+    const old = await testDatabase({ flavour, empty: true });
+    try {
+      const { client } = old;
+      await migrate(client, { flavour, upTo: 11 });
+      await client.query(`
+        INSERT INTO kw.collectors (collector_id, name, host, version, started_at, seen_at, written_up_to, stopped_at)
+        VALUES (gen_random_uuid(), 'c1', 'h', '1', now() - interval '4 h', now(), now() - interval '2 h', now());
+        INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, period_ms, protocol)
+        SELECT collector_id, 'node-1', 'power_watt', 1000, 'snmp' FROM kw.collectors`);
+      await migrate(client);
+      const selection = (from: string, to: string) =>
+        resolveSelection(client, { devices: ['node-1'], from, to }, nowUs());
+      const gaps = async (from: string, to: string) =>
+        await gapWarnings(client, await selection(from, to), nowUs(), undefined);
+      expect(await gaps('-6h', '-3h')).toEqual([]);
+      expect(await gaps('-6h', '-1h')).toEqual([
+        expect.stringMatching(/^no collector ran for node-1 from \S+ to \S+ \(c1 was stopped\)$/),
+      ]);
+    } finally {
+      await old.drop();
+    }
   });
 });

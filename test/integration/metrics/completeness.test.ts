@@ -31,7 +31,7 @@ describe('completeness', () => {
   afterAll(() => db?.drop());
 
   beforeEach(async () => {
-    await db.client.query('TRUNCATE kw.collectors, kw.metric_catalogue, kw.device_status');
+    await db.client.query('TRUNCATE kw.collectors, kw.past_runs, kw.metric_catalogue, kw.device_status');
   });
 
   async function collector(writtenUpTo: string | null, seenAt = 'now()') {
@@ -81,32 +81,21 @@ describe('completeness', () => {
     expect(await warnings(...bounds, '--to', `${day}T10:01Z`)).toEqual([]);
   });
 
-  it('warns when a collector ended within the time, unless another one went on', async () => {
-    await collector(`${day} 10:00:30Z`);
+  it('says up to when an answer up to the present is complete', async () => {
+    const upTo = new Date(Date.now() - 1000).toISOString().replace('Z', '000+00:00');
+    await collector(upTo);
     await configured('node-1', 'power_watt');
-    const from = ['--device', 'node-1', '--from', `${day}T10:00Z`];
-    const ended = (how: string) =>
-      `warning: the collector c1 ${how}; it has written up to ${day}T10:00:30.000000+00:00: later values are missing`;
-    await db.client.query('UPDATE kw.collectors SET stopped_at = $1', [`${day} 10:00:31Z`]);
-    expect(await warnings(...from)).toEqual([ended('was stopped')]);
-    expect(await warnings(...from, '--to', `${day}T10:00:30Z`)).toEqual([]);
-    expect(await warnings('--device', 'node-1', '--from', `${day}T10:00:31Z`)).toEqual([]);
-    await db.client.query('UPDATE kw.collectors SET stopped_at = null, seen_at = $1', [`${day} 10:00:31Z`]);
-    expect(await warnings(...from)).toEqual([ended('does not run any more')]);
+    const remark = `complete up to ${upTo}; what was read since is on its way (--wait 10s waits for it)`;
+    expect(await warnings('--device', 'node-1', '--from', `${day}T10:00Z`)).toEqual([remark]);
     await db.client.query(
-      `WITH other AS (
-         INSERT INTO kw.collectors (collector_id, name, host, version, started_at, seen_at, written_up_to)
-         VALUES (gen_random_uuid(), 'c2', 'h', '1', now(), now(), now()) RETURNING collector_id)
-       INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, period_ms, optional, protocol)
-       SELECT collector_id, 'node-1', 'power_watt', 1000, false, 'snmp' FROM other`,
+      "INSERT INTO kw.jobs (source, job_id, name_id, owner, state, started) VALUES ('kw', 6, '6', 'a', 'x', $1)",
+      [`${day} 10:00Z`],
     );
-    expect(await warnings(...from)).toEqual([]);
-  });
-
-  it('says nothing of the usual second that is on its way', async () => {
-    await collector(new Date(Date.now() - 1000).toISOString());
-    await configured('node-1', 'power_watt');
-    expect(await warnings('--device', 'node-1', '--from', `${day}T10:00Z`)).toEqual([]);
+    await db.client.query("INSERT INTO kw.job_nodes VALUES ('kw', 6, 'node-1', $1)", [`${day} 10:00Z`]);
+    expect(await warnings('--job', '6')).toEqual([remark]);
+    expect(await warnings('--job', '6', '--to', `${day}T10:01Z`)).toEqual([]);
+    await db.client.query('UPDATE kw.collectors SET written_up_to = now() + $1::interval', ['1 min']);
+    expect(await warnings('--job', '6')).toEqual([]);
   });
 
   it('waits until it is written, at most as long as it is told', async () => {
