@@ -109,6 +109,15 @@ export function databaseError(error: unknown, database: Told): KwError {
         );
       }
       break;
+    case '53200':
+      if (/out of shared memory/.test(said)) {
+        return make(
+          'DATABASE_LOCKS',
+          `the database ${label} has no room for so many locks`,
+          'ask for less time at once, or raise max_locks_per_transaction on the server: kw db doctor tells how far',
+        );
+      }
+      break;
     case '57014':
       return make('DATABASE_TIMEOUT', `the database ${label} took too long: ${said}`);
     default:

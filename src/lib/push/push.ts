@@ -2,7 +2,7 @@
  * Pushes one value or a stream of them. Bad lines cost only themselves; what is good is stored batch by batch, or,
  * all or nothing, in one transaction that is undone if there was a single bad line.
  *
- *   bytes -> lines -> rows and refusals -> batch -> kw.insert_samples() -> refusals
+ *   bytes -> lines -> rows and refusals -> batch -> parts of few days -> kw.insert_samples() -> refusals
  *
  * One batch is on its way while the next is read. A batch that does not fill up is sent after a second, so that
  * `measure | kw push` shows its values soon.
@@ -13,6 +13,7 @@ import { guessFormat, type PushFormat, rowReader } from './formats.ts';
 import { type Line, MAX_LINE_BYTES, readLines } from './lines.ts';
 import { isRefusal, type PushDefaults, type PushRow, type Refusal } from './pushRow.ts';
 import type { RowReader } from './rowReader.ts';
+import { checkLocks, dayOf, splitByDays } from './spans.ts';
 import { storeRows } from './store.ts';
 
 const BATCH_ROWS = 5_000;
@@ -117,6 +118,8 @@ class PushRun {
   #stored = 0;
   #refused = 0;
   #removedLabels = 0;
+  /** Into which a transaction that must be whole has written. */
+  readonly #days = new Set<number>();
 
   constructor(client: pg.Client, options: PushOptions) {
     this.#client = client;
@@ -189,14 +192,23 @@ class PushRun {
   async #store(rows: readonly PushRow[]): Promise<void> {
     if (this.#failure !== undefined) return;
     try {
-      const refusals = await storeRows(this.#client, rows);
-      this.#stored += rows.length - refusals.length;
-      this.#sentUpTo = rows.at(-1)?.line ?? this.#sentUpTo;
-      for (const refusal of refusals) this.#refuse(refusal);
-      this.#options.onProgress?.(this.#lines, this.#stored);
+      for (const part of splitByDays(rows)) {
+        const refusals = await storeRows(this.#client, part);
+        this.#stored += part.length - refusals.length;
+        this.#sentUpTo = part.at(-1)?.line ?? this.#sentUpTo;
+        for (const refusal of refusals) this.#refuse(refusal);
+        if (this.#options.allOrNothing) await this.#boundLocks(part);
+        this.#options.onProgress?.(this.#lines, this.#stored);
+      }
     } catch (error) {
       this.#failure = this.#stored > 0 && !this.#options.allOrNothing ? this.#partly(error) : error;
     }
+  }
+
+  async #boundLocks(part: readonly PushRow[]): Promise<void> {
+    const before = this.#days.size;
+    for (const row of part) this.#days.add(dayOf(row));
+    if (this.#days.size > before) await checkLocks(this.#client, this.#days.size);
   }
 
   /** An outage in the middle: what is stored stays, and the user must know where to go on. */
