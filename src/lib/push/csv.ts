@@ -90,7 +90,7 @@ export class CsvReader implements RowReader {
     if (typeof record === 'string') throw new LineError(record);
     if (record.length !== columns.length)
       throw new LineError(`the line has ${record.length} fields, and the header has ${columns.length}`);
-    const labels: Record<string, string> = {};
+    const labels = new Map<string, string>();
     let jsonLabels: Record<string, string> = {};
     let timestampUs: number | undefined;
     let deviceId: string | undefined;
@@ -103,9 +103,15 @@ export class CsvReader implements RowReader {
       else if (column === 'metric_id') metricId = field;
       else if (column === 'value') value = readValue(field.trim());
       else if (column === 'labels') jsonLabels = field.trim() === '' ? {} : readLabels(parseJson(field));
-      else if (field !== '') labels[column.slice(LABEL_PREFIX.length)] = field;
+      else if (field !== '') labels.set(column.slice(LABEL_PREFIX.length), field);
     }
-    return { timestampUs, deviceId, metricId, value, labels: { ...jsonLabels, ...labels } };
+    return {
+      timestampUs,
+      deviceId,
+      metricId,
+      value,
+      labels: { ...jsonLabels, ...Object.fromEntries(labels) },
+    };
   }
 }
 

@@ -28,17 +28,17 @@ export function rowReader(format: PushFormat, options: ReaderOptions): RowReader
   }
 }
 
-const BY_EXTENSION: Readonly<Record<string, PushFormat>> = {
-  ndjson: 'ndjson',
-  jsonl: 'ndjson',
-  csv: 'csv',
-  prom: 'prometheus',
-};
+const BY_EXTENSION: ReadonlyMap<string, PushFormat> = new Map([
+  ['ndjson', 'ndjson'],
+  ['jsonl', 'ndjson'],
+  ['csv', 'csv'],
+  ['prom', 'prometheus'],
+]);
 
 /** The format of an input from its file name or, failing that, its first line that is not empty. */
 export function guessFormat(fileName: string | undefined, firstLine: string): PushFormat {
   const extension = /\.([a-z]+)$/i.exec(fileName ?? '')?.[1]?.toLowerCase() ?? '';
-  const named = BY_EXTENSION[extension];
+  const named = BY_EXTENSION.get(extension);
   if (named !== undefined) return named;
   const text = firstLine.trim();
   if (text.startsWith('{') && !/^\{\s*"(?:[^"\\]|\\.)*"\s*[,}]/.test(text)) return 'ndjson';

@@ -191,6 +191,10 @@ describe('the format', () => {
     expect(guessFormat(name, line)).toBe(format);
   });
 
+  it('is not told by an extension that only JavaScript knows', () => {
+    expect(guessFormat('values.constructor', 'value')).toBe('csv');
+  });
+
   it('that cannot be told is asked for', () => {
     expect(() => guessFormat(undefined, '1,2,3')).toThrow('cannot be told from its first line');
     expect(() => guessFormat(undefined, '[')).toThrow('a JSON array');
