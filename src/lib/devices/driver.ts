@@ -132,6 +132,8 @@ export interface SessionContext {
    * driver calls it as `context.trace?.(...)`. The times are taken by who listens.
    */
   trace?(step: TraceStep): void;
+  /** kw's own folder, where a driver may keep what it learned of a device; undefined: nowhere. */
+  readonly dataFolder?: string | undefined;
 }
 
 /** One step on the way to a value, told when it is done or has failed. */

@@ -1,0 +1,35 @@
+/** The IPMI driver: sensors by name or record id as Kwollect reads them, and power over DCMI. */
+import { DeviceUrlError, type Driver, type SessionContext, type UrlContext } from '../driver.ts';
+import { BmcSession } from './bmcSession.ts';
+import { DCMI_QUANTITIES, isDcmiQuantity } from './powerTask.ts';
+import { type IpmiUrl, parseIpmiUrl, URL_FORM } from './url.ts';
+
+export const ipmiDriver: Driver<IpmiUrl> = {
+  schemes: ['ipmisensor', 'ipmi-dcmi'],
+  urlForm: URL_FORM,
+  parseUrl: parseMetricUrl,
+  parseDeviceUrl: parseIpmiUrl,
+  open: (_deviceId: string, url: IpmiUrl, context: SessionContext) => new BmcSession(url, context),
+};
+
+/** @throws DeviceUrlError */
+function parseMetricUrl(text: string, context: UrlContext): IpmiUrl {
+  const url = parseIpmiUrl(text, context);
+  const { scheme, target, targetOffset } = url;
+  if (scheme === 'ipmisensor') {
+    if (target.trim() === '')
+      throw new DeviceUrlError(
+        'the URL names no sensor',
+        targetOffset,
+        'write ipmisensor://.../NAME or record id; kw device discover lists them',
+      );
+    return url;
+  }
+  if (!isDcmiQuantity(target))
+    throw new DeviceUrlError(
+      `DCMI has no ${JSON.stringify(target.slice(0, 40))}`,
+      targetOffset,
+      `write one of ${DCMI_QUANTITIES.map((quantity) => `/${quantity}`).join(', ')}`,
+    );
+  return url;
+}

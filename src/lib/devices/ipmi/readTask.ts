@@ -1,0 +1,70 @@
+/** One question of a pass over a BMC, and the metrics that its answer feeds. */
+import { labelsProblem } from '../../limits.ts';
+import type { Sample, Series } from '../../sample.ts';
+import type { Fact, MetricRequest, Problem } from '../driver.ts';
+import type { Reply, Requester } from './requester.ts';
+import type { IpmiUrl } from './url.ts';
+
+/** What is gathered in one read of a poll. */
+export interface Pass {
+  readonly samples: Sample[];
+  readonly problems: Problem[];
+}
+
+export interface ReadTask {
+  readonly items: readonly Item[];
+  /** For messages: which sensor, or what of the BMC. */
+  readonly name: string;
+  /** It was not answered the last time: such ones are asked last. */
+  isSilent: boolean;
+  /**
+   * Asks, and keeps what was answered.
+   * @throws IpmiError when there is no answer or no session
+   */
+  read(bmc: Requester, timeoutMs: number): Promise<Reply>;
+  /** Samples and problems of the last answer. */
+  take(timestampUs: number, pass: Pass): void;
+  /** The last answer in the protocol's own terms. */
+  describe(): readonly Fact[];
+}
+
+/** One configured metric. */
+export interface Item {
+  readonly metric: MetricRequest<IpmiUrl>;
+  readonly series: Series;
+  readonly scale: number;
+  /** Series of the texts of a discrete sensor, by text. */
+  texts: Map<string, Series> | undefined;
+}
+
+export function makeItem(metric: MetricRequest<IpmiUrl>): Item {
+  const { deviceId, metricId, labels, scaleFactor } = metric;
+  return { metric, series: { deviceId, metricId, labels }, scale: scaleFactor ?? 1, texts: undefined };
+}
+
+/** The states of a sensor have few texts; more than these are forgotten and made anew. */
+const MAX_TEXTS = 64;
+
+/** The series of a text value: the metric's own with the label value_str, as in Kwollect; or why it has none. */
+export function textSeries(item: Item, text: string): Series | string {
+  item.texts ??= new Map();
+  const known = item.texts.get(text);
+  if (known) return known;
+  const labels = { ...item.series.labels, value_str: text };
+  const problem = labelsProblem(labels);
+  if (problem) return problem;
+  const series = { ...item.series, labels };
+  if (item.texts.size >= MAX_TEXTS) item.texts.clear();
+  item.texts.set(text, series);
+  return series;
+}
+
+/** The same problem for every metric of a task. */
+export function problemOfAll(
+  items: readonly Item[],
+  kind: Problem['kind'],
+  message: string,
+  { problems }: Pass,
+): void {
+  for (const { metric } of items) problems.push({ kind, message, metricId: metric.metricId });
+}
