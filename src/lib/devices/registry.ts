@@ -1,9 +1,10 @@
 /** Every protocol that kw speaks. A new one is a folder beside this file and a line here. */
 import type { AnyDriver } from './driver.ts';
+import { ipmiDriver } from './ipmi/driver.ts';
 import { prometheusDriver } from './prometheus/driver.ts';
 import { snmpDriver } from './snmp/driver.ts';
 
-const drivers: readonly AnyDriver[] = [prometheusDriver, snmpDriver];
+const drivers: readonly AnyDriver[] = [ipmiDriver, prometheusDriver, snmpDriver];
 
 const byScheme = new Map(
   drivers.flatMap((driver) => driver.schemes.map((scheme) => [scheme, driver] as const)),
