@@ -273,7 +273,7 @@ export class Collector {
       },
       onChannelClosed: (series) => {
         this.#catalogue.streamsNoMore(series);
-        this.#reporter.catalogueChanged();
+        this.#reporter.catalogueChanged(nowUs());
       },
       onSamples: (target, samples) => {
         this.#counted.read += samples.length;
