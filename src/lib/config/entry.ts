@@ -18,7 +18,7 @@ const DEFAULT_UPDATE_EVERY_MS = 10_000;
 const MIN_PERIOD_MS = 10;
 
 /** Protocols of Kwollect that this version does not speak: their entries wait, they are no mistake. */
-const SCHEMES_TO_COME = ['ipmisensor', 'wattmetre'];
+const SCHEMES_TO_COME = ['wattmetre'];
 
 const KEYS = [
   'name',

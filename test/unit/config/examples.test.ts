@@ -70,9 +70,7 @@ describe('the example', () => {
 describe("Kwollect's own files", () => {
   it('load as they stand', () => {
     const { entries, problems } = metricsOf(join(root, 'test/fixtures'), ['kwollect-forms.yaml']);
-    expect(problems).toEqual([
-      'kwollect-forms.yaml:45:8: warning: ipmisensor:// is not collected yet by this version of kw, so this entry is left out',
-    ]);
+    expect(problems).toEqual([]);
     expect(
       entries.map((e) => [
         e.name,
@@ -104,6 +102,7 @@ describe("Kwollect's own files", () => {
       ['pdu_outlet_power_watt', 'pdu-3.site.example.org:161', 10_000, false, 10, {}],
       ['prom_default_metrics', 'graphite-1.site.example.org:9100', 15_000, false, undefined, {}],
       ['prom_all_metrics', 'graphite-1.site.example.org:9100', 15_000, true, undefined, {}],
+      ['bmc_ambient_temp_celsius', 'graphite-2-bmc.site.example.org:623', 5000, false, undefined, {}],
     ]);
   });
 
@@ -117,7 +116,7 @@ describe("Kwollect's own files", () => {
     const settings = { ...read.settings, metricsDir: join(root, 'test/fixtures') };
     const { collection } = checkConfig({ ...read, settings });
     expect(collection).toEqual({
-      always: { devices: 3, metrics: 8, wholePages: 0, valuesPerSecond: 0.867 },
+      always: { devices: 4, metrics: 9, wholePages: 0, valuesPerSecond: 1.067 },
       onDemand: { devices: 2, metrics: 1, wholePages: 1, valuesPerSecond: 1 },
     });
   });

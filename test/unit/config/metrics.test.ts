@@ -199,10 +199,6 @@ describe('a url', () => {
     ['modbus://h/1', 'error: "modbus://" is no protocol that kw speaks (known ones: snmp://, prometheus://)'],
     ['h/1', 'error: url has no protocol (it begins with snmp://, prometheus://)'],
     [
-      'ipmisensor://u:p@h/1',
-      'warning: ipmisensor:// is not collected yet by this version of kw, so this entry is left out',
-    ],
-    [
       'wattmetre://h/1',
       'warning: wattmetre:// is not collected yet by this version of kw, so this entry is left out',
     ],
