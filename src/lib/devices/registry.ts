@@ -2,9 +2,10 @@
 import type { AnyDriver } from './driver.ts';
 import { ipmiDriver } from './ipmi/driver.ts';
 import { prometheusDriver } from './prometheus/driver.ts';
+import { redfishDriver } from './redfish/driver.ts';
 import { snmpDriver } from './snmp/driver.ts';
 
-const drivers: readonly AnyDriver[] = [ipmiDriver, prometheusDriver, snmpDriver];
+const drivers: readonly AnyDriver[] = [ipmiDriver, prometheusDriver, redfishDriver, snmpDriver];
 
 const byScheme = new Map(
   drivers.flatMap((driver) => driver.schemes.map((scheme) => [scheme, driver] as const)),

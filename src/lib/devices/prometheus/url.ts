@@ -13,6 +13,7 @@ import { type DeviceUrl, DeviceUrlError, type UrlContext } from '../driver.ts';
 import {
   decode,
   decodeSecret,
+  encodeForHttp,
   type Piece,
   parametersOf,
   parseBound,
@@ -119,15 +120,10 @@ function parseQuery(query: Piece | undefined, context: UrlContext): QueryOptions
         options.maxSeries = parseBound(parameter);
         break;
       default:
-        options.passedOn.push(encodeQueryParameter(parameter.text));
+        options.passedOn.push(encodeForHttp(parameter.text));
     }
   }
   return options;
-}
-
-/** Everything that an HTTP request line cannot carry, percent-encoded; what is encoded already stays. */
-function encodeQueryParameter(text: string): string {
-  return encodeURI(text).replaceAll('%25', '%').replaceAll('#', '%23');
 }
 
 /** Query parameters whose values are hidden from people because of their names. */
@@ -200,7 +196,7 @@ export function parsePrometheusUrl(text: string, context: UrlContext): Prometheu
     );
   }
   const origin = `${https ? 'https' : 'http'}://${host}:${port}`;
-  const path = encodeQueryParameter(options.path);
+  const path = encodeForHttp(options.path);
   const pagePath =
     options.passedOn.length === 0
       ? path

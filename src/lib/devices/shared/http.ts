@@ -233,18 +233,18 @@ export class HttpConnection {
     return { address: this.#address, ...this.#trail };
   }
 
-  /** Ends the request that is under way; later ones open a new connection. */
-  async abort(): Promise<void> {
+  /** Ends the request that is under way; more may follow. */
+  abort(): void {
     this.#abort?.(new HttpError('refused', 'the session was closed'));
-    const client = this.#client;
-    this.#client = undefined;
-    if (client) this.#trace?.closed();
-    await client?.destroy();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.abort();
+    this.abort();
+    const client = this.#client;
+    this.#client = undefined;
+    if (client) this.#trace?.closed();
+    await client?.destroy();
   }
 
   /** A device may close an idle connection just when it is used again: what may be repeated deserves a second try. */

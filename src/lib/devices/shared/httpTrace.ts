@@ -63,7 +63,12 @@ export class HttpTrace {
   asked({ method, path, headers }: Request): void {
     this.#askedMs = performance.now();
     const scheme = headers.authorization?.split(' ')[0];
-    const proof = scheme === undefined ? 'without user or token' : `with ${scheme} authorization`;
+    const proof =
+      headers['x-auth-token'] !== undefined
+        ? 'with the token of a session'
+        : scheme === undefined
+          ? 'without user or token'
+          : `with ${scheme} authorization`;
     this.#say('read', `${method} ${path.replace(/\?.*/s, '?...')}, ${proof}`);
   }
 

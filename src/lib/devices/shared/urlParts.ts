@@ -209,3 +209,8 @@ export function safeUserinfo({ user, password }: UrlParts): string {
   if (user === undefined) return '';
   return `${user.text.includes('$') ? '***' : user.text}${password ? ':***' : ''}@`;
 }
+
+/** Everything that an HTTP request line cannot carry, percent-encoded; what is encoded already stays. */
+export function encodeForHttp(text: string): string {
+  return encodeURI(text).replaceAll('%25', '%').replaceAll('#', '%23');
+}

@@ -2,6 +2,7 @@
  * Values of varbinds: numbers where Kwollect sees numbers, text otherwise. Kwollect applies Python's float() to
  * what an agent says, so "230.5" in an OCTET STRING is a number, and so are "nan" and "Infinity".
  */
+import { parsePythonFloat, shortestFloat } from '../shared/numbers.ts';
 import { isNumeric, Tag } from './codec.ts';
 import { formatOid } from './oid.ts';
 
@@ -106,20 +107,6 @@ function hexText(data: Uint8Array, start: number, end: number): string {
   return `0x${Buffer.from(data.buffer, data.byteOffset + start, end - start).toString('hex')}`;
 }
 
-const MAX_NUMBER_LENGTH = 400;
-const FLOAT = /^[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+(?:_\d+)*)?$/i;
-
-/** What Python's float() makes of a text, or undefined where it raises ValueError. */
-export function parsePythonFloat(text: string): number | undefined {
-  if (text.length > MAX_NUMBER_LENGTH) return undefined;
-  const bare = text.trim();
-  if (FLOAT.test(bare)) return Number(bare.replaceAll('_', ''));
-  const word = /^([+-]?)(inf|infinity|nan)$/i.exec(bare);
-  if (!word) return undefined;
-  if (word[2]?.toLowerCase() === 'nan') return Number.NaN;
-  return word[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-}
-
 /** net-snmp's floats: a BER value of its own tags (0x9f78 float, 0x9f79 double) inside an Opaque. */
 function readOpaque(data: Uint8Array, start: number, end: number): Value {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -127,21 +114,11 @@ function readOpaque(data: Uint8Array, start: number, end: number): Value {
     const tag = data[start + 1];
     const length = data[start + 2];
     if (tag === 0x78 && length === 4 && end - start === 7)
-      return { kind: 'number', number: shortest(view.getFloat32(start + 3)) };
+      return { kind: 'number', number: shortestFloat(view.getFloat32(start + 3)) };
     if (tag === 0x79 && length === 8 && end - start === 11)
       return { kind: 'number', number: view.getFloat64(start + 3) };
   }
   return { kind: 'bad', message: `Opaque of ${end - start} octets is neither a float nor a double` };
-}
-
-/** The shortest decimal that is this float: 0.1 as a float is stored as 0.1, not 0.10000000149011612. */
-function shortest(float: number): number {
-  if (!Number.isFinite(float)) return float;
-  for (let digits = 6; digits < 9; digits++) {
-    const short = Number(float.toPrecision(digits));
-    if (Math.fround(short) === float) return short;
-  }
-  return float;
 }
 
 /** Text from a device for a message: printable, cut. */

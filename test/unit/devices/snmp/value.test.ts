@@ -1,13 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { parsePythonFloat } from '../../../../src/lib/devices/shared/numbers.ts';
 import { Tag } from '../../../../src/lib/devices/snmp/codec.ts';
 import { parseOid } from '../../../../src/lib/devices/snmp/oid.ts';
-import {
-  parsePythonFloat,
-  quote,
-  readValue,
-  typeName,
-  valueText,
-} from '../../../../src/lib/devices/snmp/value.ts';
+import { quote, readValue, typeName, valueText } from '../../../../src/lib/devices/snmp/value.ts';
 
 function octets(text: string | Uint8Array) {
   const data = Buffer.from(text);

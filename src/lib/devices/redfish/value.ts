@@ -1,0 +1,60 @@
+/**
+ * From a JSON value to what is stored. DSP0266 section 9 makes readings numbers, and null when there is none; what
+ * BMCs send besides is listed in docs/devices/redfish.md.
+ */
+import { parsePythonFloat } from '../shared/numbers.ts';
+
+export type Reading =
+  | { readonly kind: 'number'; readonly number: number }
+  | { readonly kind: 'text'; readonly text: string }
+  /** There is no reading, and why. */
+  | { readonly kind: 'none'; readonly reason: string }
+  | { readonly kind: 'bad'; readonly reason: string };
+
+/** States in which a number means nothing (DSP2046, Resource.Status): some BMCs then say 0 instead of null. */
+const WITHOUT_READING = new Set(['Absent', 'Disabled', 'UnavailableOffline']);
+
+/**
+ * @param value as it stands in the resource
+ * @param holder the object in which it stands, whose `Status` counts for numbers: a sensor that is Absent has no
+ * reading whatever number it shows, while a text (`PowerState` of a system that is Disabled) is what it is
+ */
+export function readingOf(value: unknown, holder: unknown): Reading {
+  if (value === null || value === undefined) return { kind: 'none', reason: 'no reading' };
+  if (typeof value === 'boolean') return { kind: 'number', number: value ? 1 : 0 };
+  if (typeof value === 'object')
+    return { kind: 'bad', reason: `is ${Array.isArray(value) ? 'an array' : 'an object'} and no value` };
+  const number = typeof value === 'number' ? value : parsePythonFloat(String(value));
+  if (number === undefined) {
+    const text = String(value);
+    return /^\s*(?:n\/a)?\s*$/i.test(text) ? { kind: 'none', reason: 'no reading' } : { kind: 'text', text };
+  }
+  const state = stateOf(holder);
+  if (state !== undefined && WITHOUT_READING.has(state))
+    return { kind: 'none', reason: `no reading: ${state}` };
+  if (Number.isNaN(number)) return { kind: 'none', reason: 'no reading' };
+  return { kind: 'number', number };
+}
+
+function stateOf(holder: unknown): string | undefined {
+  const state = member(member(holder, 'Status'), 'State');
+  return typeof state === 'string' ? state : undefined;
+}
+
+/** An own member of an object; undefined when there is none. */
+export function member(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+/** A member that is an array, else an empty one. */
+export function list(value: unknown, name: string): readonly unknown[] {
+  const items = member(value, name);
+  return Array.isArray(items) ? items : [];
+}
+
+/** A member that is a text with something in it. */
+export function text(value: unknown, name: string): string | undefined {
+  const found = member(value, name);
+  return typeof found === 'string' && found.trim() !== '' ? found.trim() : undefined;
+}
