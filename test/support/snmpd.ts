@@ -4,12 +4,12 @@
  * values. Everything it writes is in a folder of its own.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import snmp from 'net-snmp';
+import { freeUdpPort } from './freePort.ts';
 import { findProgram } from './skip.ts';
 import { temporaryFolder } from './temporaryFolder.ts';
 
@@ -203,14 +203,4 @@ function addressesFrom(first: string, count: number): string[] {
   const [, prefix = '', last = ''] = /^(\d+\.\d+\.\d+\.)(\d+)$/.exec(first) ?? [];
   if (Number(last) + count > 255) throw new Error(`${count} addresses do not fit behind ${first}`);
   return Array.from({ length: count }, (_, index) => `${prefix}${Number(last) + index}`);
-}
-
-/** A UDP port that nothing listens on at the moment. */
-async function freeUdpPort(address = '127.0.0.1'): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, address);
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  return port;
 }

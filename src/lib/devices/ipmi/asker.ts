@@ -7,6 +7,9 @@ import { IpmiError } from './errors.ts';
 /** Doubling, so that a BMC slower than the first step is still understood (its newest answer is what counts). */
 const STEPS_MS: readonly number[] = [500, 1000, 2000];
 
+/** After `AGAIN`. */
+const ATTEMPTS_AGAIN = 2;
+
 export interface Question<T> {
   /** For messages: `Open Session`. */
   readonly name: string;
@@ -38,6 +41,7 @@ export class Asker {
   ask<T>({ name, datagram, accept, stepsMs = STEPS_MS }: Question<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let attempts = 0;
+      let steps = [...stepsMs];
       let timer: NodeJS.Timeout | undefined;
       const end = () => {
         clearTimeout(timer);
@@ -50,7 +54,7 @@ export class Asker {
       };
       const next = () => {
         clearTimeout(timer);
-        const stepMs = stepsMs[attempts];
+        const stepMs = steps.shift();
         if (stepMs === undefined)
           return fail(new IpmiError('timeout', `no answer from ${this.#hostPort} to ${name}`));
         timer = setTimeout(next, stepMs);
@@ -61,7 +65,10 @@ export class Asker {
         try {
           const answer = accept(received, attempts);
           if (answer === undefined) return;
-          if (answer === AGAIN) return next();
+          if (answer === AGAIN) {
+            steps = stepsMs.slice(0, ATTEMPTS_AGAIN);
+            return next();
+          }
           end();
           resolve(answer);
         } catch (error) {

@@ -352,7 +352,10 @@ class Opening {
       case RakpStatus.noResourcesForRole:
         throw new IpmiError('refused', 'the BMC has no free session: its session table is full');
       case RakpStatus.unauthorizedName:
-        throw new IpmiError('auth', `the BMC does not know the user ${this.#userText}`);
+        throw new IpmiError(
+          'auth',
+          `the BMC does not know the user ${this.#userText}${login.lookUpByName ? '' : ` with the privilege ${login.privilege}`}`,
+        );
       case RakpStatus.invalidRole:
       case RakpStatus.unauthorizedRole:
         throw new IpmiError(
