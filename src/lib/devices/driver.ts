@@ -167,6 +167,14 @@ export interface DiscoverOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A kind of device or table that a driver knows how to read whole. */
+export interface DiscoveryProfile {
+  /** For `--profile`, such as `apc-rpdu2`. */
+  readonly name: string;
+  /** For people: `APC rPDU2 (PowerNet-MIB): outlets, phases, banks`. */
+  readonly title: string;
+}
+
 /** One metric that a device offers: all that an entry of a metric file says of it. */
 export interface Finding {
   /** Name after Prometheus's rules; see naming.ts. */
@@ -180,6 +188,11 @@ export interface Finding {
   readonly description?: string | undefined;
   /** What tells this metric from others of its name on the same device, and names that people gave. */
   readonly labels: Labels;
+  /**
+   * The part of the device that something else hangs on (an outlet), if a user may want it as a device of its own:
+   * `outlet-7`, the labels that it makes needless, and the name that people gave to what hangs there.
+   */
+  readonly part?: FindingPart | undefined;
   readonly periodMs: number;
   /** Not collected until a job asks for it. */
   readonly optional?: boolean | undefined;
@@ -188,6 +201,12 @@ export interface Finding {
   readonly value?: number | string | undefined;
   /** Order in the file: 0 power, 1 energy, 2 temperature, 3 other sensors, 4 traffic, 9 the rest. */
   readonly rank: number;
+}
+
+export interface FindingPart {
+  readonly id: string;
+  readonly labels: readonly string[];
+  readonly alias: string | undefined;
 }
 
 export interface Discovery {
@@ -216,6 +235,8 @@ interface DriverBase<U extends DeviceUrl> {
    * @throws DeviceUrlError
    */
   parseDeviceUrl?(text: string, context: UrlContext): U;
+  /** What `--profile` may name; left out where a device says by itself what it has. */
+  readonly profiles?: readonly DiscoveryProfile[];
   /**
    * Asks a device what it offers. Bounded in time and answers whatever the device says. Never rejects for
    * anything that a device or network can cause, nor when `options.signal` ends it: that is in `problems`.

@@ -19,3 +19,7 @@ export function driverFor(scheme: string): AnyDriver | undefined {
 export function knownSchemes(): string[] {
   return [...byScheme.keys()];
 }
+
+export function allDrivers(): readonly AnyDriver[] {
+  return drivers;
+}

@@ -12,6 +12,7 @@ import { isIPv6 } from 'node:net';
 import { KwError } from '../../errors.ts';
 import type { DeviceUrl, UrlContext } from '../driver.ts';
 import { DeviceUrlError } from '../driver.ts';
+import { writableSecret } from '../naming.ts';
 import { canonicalIPv6 } from '../shared/ipAddress.ts';
 import { decodeLoosely } from '../shared/urlParts.ts';
 import { OidSyntaxError, parseOid } from './oid.ts';
@@ -54,6 +55,8 @@ export interface SnmpUrl extends DeviceUrl {
   readonly maxOids: number;
   /** What is asked for: texts to be joined, and templates to be resolved between them. */
   readonly oid: readonly (string | OidTemplate)[];
+  /** Of a device URL only: what stands before and behind the OID when it is written into a file, without secrets. */
+  readonly written?: { readonly before: string; readonly behind: string };
 }
 
 const AUTH_PROTOCOLS: Readonly<Record<string, AuthProtocol>> = {
@@ -100,6 +103,15 @@ interface Field {
 
 /** @throws DeviceUrlError */
 export function parseSnmpUrl(text: string, context: UrlContext): SnmpUrl {
+  return parse(text, context, true);
+}
+
+/** As parseSnmpUrl, but the OID may be missing. @throws DeviceUrlError */
+export function parseSnmpDeviceUrl(text: string, context: UrlContext): SnmpUrl {
+  return parse(text, context, false);
+}
+
+function parse(text: string, context: UrlContext, needsOid: boolean): SnmpUrl {
   if (text.length > MAX_URL_LENGTH)
     throw new DeviceUrlError(`the URL has ${text.length} characters, and at most ${MAX_URL_LENGTH} are read`);
   const scheme = /^snmp(v1)?:\/\//i.exec(text);
@@ -111,7 +123,7 @@ export function parseSnmpUrl(text: string, context: UrlContext): SnmpUrl {
   const { userinfo, hostStart } = splitUserinfo(text, authorityStart, authorityEnd);
   const { host, port, hostPort } = parseHost(text, hostStart, authorityEnd);
   const parameters = parseParameters(text, pathEnd);
-  const oid = parsePath(text, authorityEnd, pathEnd);
+  const oid = needsOid ? parsePath(text, authorityEnd, pathEnd) : [];
   const settings = new Settings(parameters, context);
   const version = settings.choice('version', VERSIONS) ?? (scheme[1] ? '1' : '2c');
   if (scheme[1] && version !== '1')
@@ -140,6 +152,14 @@ export function parseSnmpUrl(text: string, context: UrlContext): SnmpUrl {
     oid,
     endpointKey: JSON.stringify([host, port, version, community, user, maxOids]),
     safeUrl: safeText(text, authorityStart, hostStart, pathEnd, version === '3'),
+    ...(!needsOid && {
+      written: {
+        before: `${text.slice(0, authorityStart)}${writableUser(userinfo, version)}${text.slice(hostStart, authorityEnd)}/`,
+        behind: text.slice(pathEnd).replace(SECRETS, (_, name: string, secret: string) => {
+          return `${name}=${writableSecret(secret, `SNMP_${name.toUpperCase()}`)}`;
+        }),
+      },
+    }),
   };
 }
 
@@ -463,6 +483,19 @@ function safeText(text: string, authority: number, host: number, pathEnd: number
       SECRET_PARAMETERS.includes(name) ? `${separator}${name}=***` : whole,
     );
   return `${text.slice(0, authority)}${shown}${text.slice(host, pathEnd)}${query}`;
+}
+
+/** `auth_key=...` in the parameters. */
+const SECRETS = new RegExp(`\\b(${SECRET_PARAMETERS.join('|')})=([^&]*)`, 'g');
+
+/** The part before the host as it may be written into a file: `public` is no secret, other communities are. */
+function writableUser(userinfo: string, version: SnmpVersion): string {
+  if (userinfo === '') return '';
+  if (version !== '3')
+    return `${userinfo === 'public' ? userinfo : writableSecret(userinfo, 'SNMP_COMMUNITY')}@`;
+  const colon = separatorOf(userinfo);
+  if (colon === -1) return `${userinfo}@`;
+  return `${userinfo.slice(0, colon)}:${writableSecret(userinfo.slice(colon + 1), 'SNMP_AUTH_KEY')}@`;
 }
 
 function decodeWithOffsets(text: string, start: number, end: number): { decoded: string; offsets: number[] } {

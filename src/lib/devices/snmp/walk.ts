@@ -15,10 +15,22 @@ const REPETITIONS = 24;
 /** Called with a row's index (what follows the prefix in its OID, dotted) and its value. */
 export type OnRow = (index: string, text: string) => void;
 
+export interface WalkBounds {
+  readonly maxRows?: number;
+  /** On performance.now(); a walk ends after a minute in any case. */
+  readonly deadlineMs?: number;
+}
+
 /** Returns undefined when the end of the column was reached, else why not. */
-export async function walk(client: SnmpClient, prefix: string, onRow: OnRow): Promise<Failure | undefined> {
-  const column = new Column(prefix, onRow);
-  const deadlineMs = performance.now() + MAX_WALK_MS;
+export async function walk(
+  client: SnmpClient,
+  prefix: string,
+  onRow: OnRow,
+  { maxRows = MAX_WALK_ROWS, deadlineMs: latestMs = Number.POSITIVE_INFINITY }: WalkBounds = {},
+): Promise<Failure | undefined> {
+  const column = new Column(prefix, onRow, maxRows);
+  const startMs = performance.now();
+  const deadlineMs = Math.min(latestMs, startMs + MAX_WALK_MS);
   let repetitions = client.url.version === '1' ? 1 : REPETITIONS;
   let from = parseOid(prefix);
   while (true) {
@@ -41,7 +53,10 @@ export async function walk(client: SnmpClient, prefix: string, onRow: OnRow): Pr
     if (end === 'done') return undefined;
     if (end) return end;
     if (performance.now() >= deadlineMs)
-      return { kind: 'limit', message: `the walk of ${prefix} takes longer than ${MAX_WALK_MS / 1000} s` };
+      return {
+        kind: 'limit',
+        message: `the walk of ${prefix} takes longer than ${Math.round((deadlineMs - startMs) / 1000)} s`,
+      };
     const last = response.count - 1;
     from = response.data.slice(response.oidStart[last], response.oidEnd[last]);
   }
@@ -52,10 +67,12 @@ class Column {
   readonly #prefix: string;
   readonly #arcs: number[];
   readonly #onRow: OnRow;
+  readonly #maxRows: number;
   #last: number[];
   #rows = 0;
 
-  constructor(prefix: string, onRow: OnRow) {
+  constructor(prefix: string, onRow: OnRow, maxRows: number) {
+    this.#maxRows = maxRows;
     this.#prefix = prefix;
     this.#arcs = oidArcs(parseOid(prefix)) ?? [];
     this.#last = this.#arcs;
@@ -73,7 +90,7 @@ class Column {
       if (compareArcs(arcs, this.#last) <= 0) return this.#failure('protocol', 'the OID does not increase');
       if (!isBelow(this.#arcs, arcs)) return 'done';
       this.#last = arcs;
-      if (++this.#rows > MAX_WALK_ROWS) return this.#failure('limit', `more than ${MAX_WALK_ROWS} rows`);
+      if (++this.#rows > this.#maxRows) return this.#failure('limit', `more than ${this.#maxRows} rows`);
       const text = valueText(tag, response.data, response.valueStart[row] ?? 0, response.valueEnd[row] ?? 0);
       if (text !== undefined) this.#onRow(arcs.slice(this.#arcs.length).join('.'), text);
     }
