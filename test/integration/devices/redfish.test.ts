@@ -629,3 +629,99 @@ describe('HTTPS', () => {
     ]);
   });
 });
+
+describe('discovery', () => {
+  async function discover(
+    server: RedfishServer,
+    options: { all?: boolean; password?: string; timeoutMs?: number } = {},
+  ) {
+    const { all, password = PASSWORD, timeoutMs = 5000 } = options;
+    const text = `redfish+http://monitor:${password}@127.0.0.1:${server.port}`;
+    const url = redfishDriver.parseDeviceUrl?.(text, PLAIN);
+    if (url === undefined || redfishDriver.discover === undefined) throw new Error('no discovery');
+    const context = { nowUs: () => Date.now() * 1000, isConfiguredMetric: () => false };
+    return await redfishDriver.discover('device', url, context, { timeoutMs, ...(all && { all }) });
+  }
+  const brief = ({ findings }: Awaited<ReturnType<typeof discover>>) =>
+    findings.map(({ metricId, labels, value, rank }) => `${rank} ${metricId} ${labels.sensor} ${value}`);
+
+  test('of the old resources finds what has a reading, and writes URLs that read it', async () => {
+    const server = await serve(oldTree());
+    const found = await discover(server);
+    expect(brief(found)).toEqual([
+      '0 bmc_node_power_watt System Power Control 187',
+      '3 bmc_psu_input_power_watt PS1 98',
+      '3 bmc_psu_output_power_watt PS1 90.25',
+      '3 bmc_voltage_volt P12V 12.06',
+      '2 bmc_ambient_temp_celsius Inlet Temp 21',
+      '2 bmc_cpu_temp_celsius CPU1 Temp 48.5',
+      '3 bmc_fan_speed_rpm Fan1 4200',
+    ]);
+    expect(found.problems).toEqual([]);
+    expect(found.about).toEqual([
+      { name: 'Product', text: 'Test BMC' },
+      { name: 'RedfishVersion', text: '1.17.0' },
+    ]);
+    expect(server.sessions.size).toBe(0);
+    expect(found.findings[0]?.url).toBe(
+      `redfish+http://monitor:\${env:REDFISH_PASSWORD}@127.0.0.1:${server.port}/Chassis/1/Power#PowerControl/0/PowerConsumedWatts`,
+    );
+    const device = openDevice(
+      redfishDriver,
+      found.findings.map(({ url, metricId, labels, scaleFactor }) => ({
+        url,
+        name: metricId,
+        labels,
+        ...(scaleFactor && { scaleFactor }),
+      })),
+      { context: { resolveSecret: () => 'pass-Word/1' } },
+    );
+    open.push(device);
+    expect((await device.read()).samples.map(({ value }) => value)).toEqual(
+      found.findings.map(({ value }) => value),
+    );
+    expect(server.takePaths().filter((path) => path.endsWith('/Power'))).toHaveLength(2);
+  });
+
+  test('of the newer resources finds energy too, and no power twice', async () => {
+    const found = await discover(await serve(newTree()));
+    expect(brief(found)).toEqual([
+      '0 bmc_node_power_watt PowerWatts 412.5',
+      '1 bmc_node_energy_joule_total EnergykWh 1172430000000',
+      '3 bmc_psu_input_power_watt Power Supply Bay 1 420',
+      '3 bmc_psu_output_power_watt Power Supply Bay 1 401.25',
+      '2 bmc_ambient_temp_celsius Front panel 22',
+      '2 bmc_cpu_temp_celsius CPU0 61',
+      '3 bmc_fan_speed_rpm Fan 1 5400',
+    ]);
+  });
+
+  test('of single sensors names them by their unit', async () => {
+    expect(brief(await discover(await serve(sensorsTree())))).toEqual([
+      '0 bmc_node_power_watt total power 305.125',
+      '0 bmc_psu_power_watt ps0 input power 310',
+      '2 bmc_ambient_temp_celsius Ambient 24.5',
+      '3 bmc_fan_speed_rpm fan0 8000',
+    ]);
+  });
+
+  test('with all tells what has no reading', async () => {
+    const found = brief(await discover(await serve(oldTree()), { all: true }));
+    expect(found).toContain('2 bmc_gpu_temp_celsius GPU Temp undefined');
+    expect(found).toContain('2 bmc_cpu_temp_celsius CPU2 Temp undefined');
+  });
+
+  test('tells a wrong password, and a BMC that is too slow', async () => {
+    const server = await serve(oldTree());
+    expect(await discover(server, { password: 'wrong' })).toMatchObject({
+      findings: [],
+      problems: [
+        { kind: 'auth', message: `127.0.0.1:${server.port} refused user and password (HTTP status 401)` },
+      ],
+    });
+    server.quirks.delayMs = 100;
+    const slow = await discover(server, { timeoutMs: 250 });
+    expect(slow.problems.map(({ kind }) => kind)).toEqual(['timeout']);
+    expect(server.sessions.size).toBe(0);
+  });
+});

@@ -30,6 +30,7 @@ describe('the example', () => {
     ['pdu.yaml', [1000, 10_000]],
     ['bmc.yaml', [5000]],
     ['network.yaml', [1000, 5000, 10_000]],
+    ['redfish.yaml', [5000, 15_000]],
     ['exporter.yaml', [15_000]],
     ['wattmeter.yaml', [1000]],
   ])('%s loads and has the periods of the default set', (file, periods) => {
@@ -43,7 +44,14 @@ describe('the example', () => {
 
   it('metrics.d loads as a whole, and the list above is all of it', () => {
     const files = readdirSync(join(examples, 'metrics.d'));
-    expect(files.sort()).toEqual(['bmc.yaml', 'exporter.yaml', 'network.yaml', 'pdu.yaml', 'wattmeter.yaml']);
+    expect(files.sort()).toEqual([
+      'bmc.yaml',
+      'exporter.yaml',
+      'network.yaml',
+      'pdu.yaml',
+      'redfish.yaml',
+      'wattmeter.yaml',
+    ]);
     expect(metricsOf(join(examples, 'metrics.d'), files).problems).toEqual([]);
   });
 

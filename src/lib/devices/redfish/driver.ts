@@ -4,6 +4,7 @@
  */
 import type { Driver, MetricRequest, Poll, Session, SessionContext } from '../driver.ts';
 import { RedfishClient } from './client.ts';
+import { discoverRedfish } from './discover.ts';
 import { RedfishPoll } from './poll.ts';
 import { SourceFinder } from './sourceFinder.ts';
 import { parseRedfishDeviceUrl, parseRedfishUrl, type RedfishUrl, URL_FORM } from './url.ts';
@@ -33,5 +34,6 @@ export const redfishDriver: Driver<RedfishUrl> = {
   urlForm: URL_FORM,
   parseUrl: parseRedfishUrl,
   parseDeviceUrl: parseRedfishDeviceUrl,
+  discover: (_deviceId, url, context, options) => discoverRedfish(url, context, options),
   open: (_deviceId, url, context) => new RedfishSession(url, context),
 };
