@@ -35,6 +35,7 @@ export interface Failure {
 /** How an exchange ended. On success the answer is in the request's `response`. */
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly failure: Failure };
 const SUCCESS: Outcome = { ok: true };
+type OnOutcome = (outcome: Outcome) => void;
 
 /** Something to ask, encoded once and asked many times; never twice at the same time. */
 export class SnmpRequest {
@@ -48,6 +49,8 @@ export class SnmpRequest {
   receivedUs = 0;
   /** Datagrams that the last exchange sent. */
   attempts = 0;
+  /** Kept from one asking to the next. */
+  exchange: ClientExchange | undefined;
 
   constructor(url: SnmpUrl, pdu: RequestPdu, capacity: number) {
     this.pdu = pdu;
@@ -64,14 +67,14 @@ export type ClientContext = Pick<SessionContext, 'nowUs' | 'trace'>;
 export class SnmpClient {
   readonly url: SnmpUrl;
   readonly engine: UsmEngine | undefined;
-  readonly reader = new BerReader();
   readonly transport: UdpTransport;
   readonly nowUs: () => number;
   readonly trace: SnmpTrace | undefined;
   /** Whether the last exchange was answered. */
   isUp = false;
   readonly #host: Host;
-  readonly #open = new Set<ClientExchange>();
+  /** Mostly one, sometimes a walk beside it. */
+  readonly #open: ClientExchange[] = [];
   #watched: { address: Address; strays: Strays } | undefined;
   #closed = false;
   #refusalCheckedAtMs = Number.NEGATIVE_INFINITY;
@@ -93,28 +96,20 @@ export class SnmpClient {
     return this.#watched?.address.address;
   }
 
+  /** As `start`, with a promise. */
+  ask(request: SnmpRequest, deadlineMs: number, stepMs: number): Promise<Outcome> {
+    return new Promise((resolve) => this.start(request, deadlineMs, stepMs, resolve));
+  }
+
   /**
-   * Asks once: attempts each `stepMs` until `deadlineMs` of performance.now().
-   * The request must not be under way already.
+   * Asks once: attempts each `stepMs` until `deadlineMs` of performance.now(). The request must not be under way
+   * already. `done` is called once, possibly at once: of a poll of one value each promise is a noticeable part.
    */
-  async ask(request: SnmpRequest, deadlineMs: number, stepMs: number): Promise<Outcome> {
-    if (this.#closed) return closedOutcome();
-    const target = this.#host.current() ?? (await this.#resolve(deadlineMs));
-    if ('failure' in target) {
-      this.trace?.failed(target.failure, false);
-      return { ok: false, failure: target.failure };
-    }
-    if (this.#closed) return closedOutcome();
-    if (this.#watched?.address.address !== target.address) this.#watch(target);
-    return new Promise((resolve) => {
-      const exchange = new ClientExchange(this, request, target, deadlineMs, stepMs, (outcome) => {
-        this.#open.delete(exchange);
-        this.#note(outcome);
-        resolve(outcome);
-      });
-      this.#open.add(exchange);
-      exchange.start();
-    });
+  start(request: SnmpRequest, deadlineMs: number, stepMs: number, done: OnOutcome): void {
+    const target = this.#closed ? undefined : this.#host.current();
+    if (this.#closed) done(closedOutcome());
+    else if (target) this.#exchange(request, target, deadlineMs, stepMs, done);
+    else void this.#startUnresolved(request, deadlineMs, stepMs, done);
   }
 
   /** Ignored datagrams from this agent since the last call, as one problem. */
@@ -175,7 +170,36 @@ export class SnmpClient {
     return this.#refused;
   }
 
-  #note(outcome: Outcome): void {
+  #exchange(
+    request: SnmpRequest,
+    target: Address,
+    deadlineMs: number,
+    stepMs: number,
+    done: OnOutcome,
+  ): void {
+    if (this.#watched?.address.address !== target.address) this.#watch(target);
+    request.exchange ??= new ClientExchange(this, request);
+    this.#open.push(request.exchange);
+    request.exchange.start(target, deadlineMs, stepMs, done);
+  }
+
+  async #startUnresolved(
+    request: SnmpRequest,
+    deadlineMs: number,
+    stepMs: number,
+    done: OnOutcome,
+  ): Promise<void> {
+    const target = await this.#resolve(deadlineMs);
+    if ('failure' in target) {
+      this.trace?.failed(target.failure, false);
+      done({ ok: false, failure: target.failure });
+    } else if (this.#closed) done(closedOutcome());
+    else this.#exchange(request, target, deadlineMs, stepMs, done);
+  }
+
+  /** An exchange is over: what it says about the agent. */
+  ended(exchange: ClientExchange, outcome: Outcome): void {
+    this.#open.splice(this.#open.indexOf(exchange), 1);
     this.isUp = outcome.ok;
     if (!outcome.ok) this.trace?.failed(outcome.failure, true);
     if (outcome.ok) this.#refused = undefined;
@@ -202,65 +226,68 @@ export class SnmpClient {
   }
 }
 
+/** One for all: an answer is read without a pause. */
+const reader = new BerReader();
+
+const NOWHERE: Address = { address: '', family: 4 };
+
+/** One request on its way: started again for each asking, so that a poll makes nothing new. */
 class ClientExchange implements Exchange {
-  readonly target: Address;
+  target: Address = NOWHERE;
   readonly port: number;
+  dueMs = 0;
   readonly #client: SnmpClient;
   readonly #request: SnmpRequest;
-  readonly #deadlineMs: number;
-  readonly #stepMs: number;
-  readonly #startedMs = performance.now();
-  readonly #done: (outcome: Outcome) => void;
+  #deadlineMs = 0;
+  #stepMs = 0;
+  #startedMs = 0;
+  #done: OnOutcome = () => {};
   readonly #sentUs = new Float64Array(MAX_ATTEMPTS);
   #firstId = 0;
   #attempts = 0;
   /** Attempts that a time-out, not a report, caused. */
   #tries = 0;
   #broken = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #isDone = false;
+  #isDone = true;
 
-  constructor(
-    client: SnmpClient,
-    request: SnmpRequest,
-    target: Address,
-    deadlineMs: number,
-    stepMs: number,
-    done: (outcome: Outcome) => void,
-  ) {
+  constructor(client: SnmpClient, request: SnmpRequest) {
     this.#client = client;
     this.#request = request;
-    this.target = target;
     this.port = client.url.port;
-    this.#deadlineMs = deadlineMs;
-    this.#stepMs = stepMs;
-    this.#done = done;
   }
 
-  start(): void {
+  start(target: Address, deadlineMs: number, stepMs: number, done: OnOutcome): void {
+    this.target = target;
+    this.#deadlineMs = deadlineMs;
+    this.#stepMs = stepMs;
+    this.#startedMs = performance.now();
+    this.#done = done;
+    this.#attempts = 0;
+    this.#tries = 0;
+    this.#broken = 0;
+    this.#isDone = false;
     this.#firstId = this.#client.transport.register(this);
-    this.#try();
+    this.#try(this.#startedMs);
   }
 
   /** Sends the next attempt and waits for a step, or what is left of the time. */
-  #try(): void {
-    const leftMs = this.#deadlineMs - performance.now();
+  #try(nowMs: number): void {
+    const leftMs = this.#deadlineMs - nowMs;
     if (leftMs <= 0) {
       this.finish(this.#timedOut());
       return;
     }
     this.#tries++;
-    this.#timer = setTimeout(onTimer, Math.min(this.#stepMs, leftMs), this);
+    this.dueMs = nowMs + Math.min(this.#stepMs, leftMs);
+    this.#client.transport.wakeAt(this.dueMs, nowMs);
     this.#send();
-    if (this.#tries === 2 && !this.#isDone)
-      this.#client.checkRefusal(this.target, Buffer.from(this.#message(0)));
+    if (this.#tries === 2) this.#client.checkRefusal(this.target, Buffer.from(this.#message(0)));
   }
 
-  /** Node calls this with the exchange: no closure for each attempt. */
-  onTimer(): void {
+  onDue(nowMs: number): void {
     // Behind the last third only the deadline is waited for: an attempt then would hardly be answered.
-    if (this.#deadlineMs - performance.now() < this.#stepMs / 2) this.finish(this.#timedOut());
-    else this.#try();
+    if (this.#deadlineMs - nowMs < this.#stepMs / 2) this.finish(this.#timedOut());
+    else this.#try(nowMs);
   }
 
   #send(): void {
@@ -284,7 +311,7 @@ class ClientExchange implements Exchange {
 
   receive(datagram: Buffer, attempt: number): void {
     const receivedUs = this.#client.nowUs();
-    const { engine, reader, url } = this.#client;
+    const { engine, url } = this.#client;
     const { response } = this.#request;
     if (attempt >= this.#attempts) {
       this.#broken++;
@@ -322,9 +349,10 @@ class ClientExchange implements Exchange {
   finish(outcome: Outcome): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    clearTimeout(this.#timer);
     this.#client.transport.unregister(this.#firstId);
     this.#request.attempts = this.#attempts;
+    this.#client.ended(this, outcome);
+    // The last thing: it may start this exchange again.
     this.#done(outcome);
   }
 
@@ -349,10 +377,6 @@ class ClientExchange implements Exchange {
       },
     };
   }
-}
-
-function onTimer(exchange: ClientExchange): void {
-  exchange.onTimer();
 }
 
 /** What the agent said about the user (RFC 3414 section 5). */

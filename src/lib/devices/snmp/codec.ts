@@ -263,7 +263,11 @@ export class Response {
   /** Varbinds in the answer, at most `capacity`. */
   count = 0;
   readonly capacity: number;
-  /** The octets that the positions below point into: valid until the next answer. */
+  /**
+   * The octets that the positions below point into, maybe with others behind them: valid until the next answer.
+   * A copy, so that the datagram can go at once: one kept until the next poll grows old in V8's heap, and a
+   * thousand of them a second made it collect the whole heap every few seconds.
+   */
   data: Uint8Array = new Uint8Array(0);
   readonly tag: Uint8Array;
   /** NaN where the type is not numeric or its octets are wrong. */
@@ -304,14 +308,16 @@ export class Response {
     const tag = reader.next(limit);
     if ((tag !== Tag.response && tag !== Tag.report) || reader.end !== limit) return false;
     this.pduTag = tag;
-    this.data = reader.data;
     reader.position = reader.start;
     this.requestId = reader.integer(limit);
     this.errorStatus = reader.integer(limit);
     this.errorIndex = reader.integer(limit);
     if (Number.isNaN(this.requestId + this.errorStatus + this.errorIndex)) return false;
     if (reader.enter(Tag.sequence, limit) !== limit) return false;
-    return this.#readVarbinds(reader, limit);
+    if (!this.#readVarbinds(reader, limit)) return false;
+    if (this.data.length < limit) this.data = new Uint8Array(limit);
+    this.data.set(limit === reader.data.length ? reader.data : reader.data.subarray(0, limit));
+    return true;
   }
 
   #readVarbinds(reader: BerReader, limit: number): boolean {

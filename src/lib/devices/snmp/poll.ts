@@ -2,12 +2,19 @@
  * One group of OIDs of one agent, read together: as few PDUs as they fit in, one after another, one time stamp
  * for all. What a poll asks is laid out once and laid out again only when something changed: an index of a
  * template, the size that the agent bears, an OID that it refuses.
+ *
+ * A read goes through these, by callbacks and with one promise in all (of a poll of one value each promise is a
+ * noticeable part):
+ *
+ *   read -> round (walks what is due) -> lay out -> ask a PDU -> its outcome -> ... -> end of the pass -> finish
+ *             ^                                        ^----- next PDU ---'                   |
+ *             '---------------------- indexes changed meanwhile, once -----------------------'
  */
 import { labelsProblem } from '../../limits.ts';
 import type { Sample, Series } from '../../sample.ts';
 import type { Fact, MetricRequest, Poll, PollResult, Problem } from '../driver.ts';
 import type { AgentState } from './agentState.ts';
-import { type Failure, SnmpRequest } from './client.ts';
+import { type Failure, type Outcome, SnmpRequest } from './client.ts';
 import { ErrorStatus, encodeGet, errorName, isNumeric, Tag } from './codec.ts';
 import { formatOid, MAX_ARCS, type Oid, OidSyntaxError, parseOid } from './oid.ts';
 import { joinOid, type OidTemplate, type SnmpUrl } from './url.ts';
@@ -49,8 +56,12 @@ interface Chunk {
   readonly request: SnmpRequest;
 }
 
-/** What one pass over all chunks found. */
+/** One pass over all chunks, and what it found. */
 interface Pass {
+  /** PDUs to ask, the next one's place, and those that were answered. */
+  queue: readonly Chunk[];
+  next: number;
+  readonly answered: Chunk[];
   samples: Sample[];
   problems: Problem[];
   /** The answered attempts: the middle of the first's request and the last's answer is the time of all. */
@@ -60,6 +71,24 @@ interface Pass {
   /** Indexes changed while reading: worth another pass. */
   isStale: boolean;
 }
+
+function newPass(queue: readonly Chunk[]): Pass {
+  return {
+    queue,
+    next: 0,
+    answered: [],
+    samples: [],
+    problems: [],
+    sentUs: 0,
+    receivedUs: 0,
+    failure: undefined,
+    isStale: false,
+  };
+}
+
+/** Between two reads. */
+const NO_PASS = newPass([]);
+const ignore = (): void => {};
 
 export class SnmpPoll implements Poll {
   readonly #agent: AgentState;
@@ -75,6 +104,15 @@ export class SnmpPoll implements Poll {
   #asksUpTime: boolean;
   /** The earliest time at which a refused OID is to be asked for again. */
   #retryAtMs = Number.POSITIVE_INFINITY;
+  // The read that is under way.
+  #startedMs = 0;
+  #deadlineMs = 0;
+  #stepMs = 0;
+  #pass = NO_PASS;
+  /** The first pass, when indexes changed in it and a second one is under way. */
+  #stalePass: Pass | undefined;
+  #resolve: (result: PollResult) => void = ignore;
+  #reject: (error: unknown) => void = ignore;
 
   constructor(agent: AgentState, metrics: readonly MetricRequest<SnmpUrl>[]) {
     this.#agent = agent;
@@ -84,34 +122,25 @@ export class SnmpPoll implements Poll {
     for (const item of this.#items) for (const template of item.templates) agent.templates.want(template);
   }
 
-  async read(timeoutMs: number): Promise<PollResult> {
-    const startedMs = performance.now();
-    const deadlineMs = startedMs + timeoutMs;
-    let pass = await this.#round(startedMs, deadlineMs, timeoutMs / 3);
-    if (pass.isStale && deadlineMs - performance.now() > timeoutMs / 3) {
-      const again = await this.#round(startedMs, deadlineMs, timeoutMs / 3);
-      if (!again.failure) pass = again;
-    }
-    const { samples, problems, failure, sentUs, receivedUs } = pass;
-    // Only now: what was not asked for in the first round may have been found in the second.
-    for (const item of this.#items) if (item.problem) problems.push(item.problem);
-    if (failure) problems.push(failure);
-    const strays = this.#agent.client.takeStrays();
-    if (strays) problems.push(strays);
-    // With nothing to ask for at the moment, the device is as its last answer left it.
-    const isUp = receivedUs > 0 || (this.#chunks.length === 0 && this.#agent.client.isUp);
-    const timestampUs = receivedUs > 0 ? (sentUs + receivedUs) / 2 : this.#agent.client.nowUs();
-    return { up: isUp, timestampUs: Math.round(timestampUs), samples, problems };
+  read(timeoutMs: number): Promise<PollResult> {
+    this.#startedMs = performance.now();
+    this.#deadlineMs = this.#startedMs + timeoutMs;
+    this.#stepMs = timeoutMs / 3;
+    this.#stalePass = undefined;
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#round();
+    });
   }
 
-  async #round(startedMs: number, deadlineMs: number, stepMs: number): Promise<Pass> {
-    if (this.#hasTemplates) {
-      // Walks may take half of the time that is left; they go on in the background.
-      const walks = this.#agent.templates.refresh((performance.now() + deadlineMs) / 2);
-      if (walks) await walks;
-    }
-    this.#layOut(startedMs);
-    return this.#readAll(deadlineMs, stepMs);
+  #round(): void {
+    // Walks may take half of the time that is left; they go on in the background.
+    const walks = this.#hasTemplates
+      ? this.#agent.templates.refresh((performance.now() + this.#deadlineMs) / 2)
+      : undefined;
+    if (walks) walks.then(() => this.#beginPass()).catch(this.#reject);
+    else this.#beginPass();
   }
 
   /** Distributes what can be asked for over PDUs. */
@@ -186,51 +215,89 @@ export class SnmpPoll implements Poll {
     return { items, hasUpTime, request: new SnmpRequest(this.#agent.client.url, pdu, pdu.oids.length) };
   }
 
-  async #readAll(deadlineMs: number, stepMs: number): Promise<Pass> {
-    const pass: Pass = {
-      samples: [],
-      problems: [],
-      sentUs: 0,
-      receivedUs: 0,
-      failure: undefined,
-      isStale: false,
-    };
-    // All samples get the time of the whole poll, which the last answer sets.
-    const answered: Chunk[] = [];
-    let queue = this.#chunks;
-    for (let next = 0; next < queue.length; next++) {
-      const chunk = queue[next] as Chunk;
-      const { request } = chunk;
-      this.requests++;
-      const outcome = await this.#agent.client.ask(request, deadlineMs, stepMs);
-      if (!outcome.ok) {
-        pass.failure = outcome.failure;
-        break;
-      }
-      if (pass.sentUs === 0) pass.sentUs = request.sentUs;
-      pass.receivedUs = request.receivedUs;
-      const { errorStatus } = request.response;
-      if (errorStatus === ErrorStatus.noError) {
-        const { count } = request.response;
-        if (count === request.pdu.oids.length) answered.push(chunk);
-        else
-          pass.problems.push({
-            kind: 'protocol',
-            message: `the agent answered ${count} values instead of ${request.pdu.oids.length}`,
-            count: chunk.items.length,
-          });
-        continue;
-      }
-      const smaller = this.#refused(chunk, pass);
-      if (smaller) {
-        queue = [...queue.slice(0, next + 1), ...smaller, ...queue.slice(next + 1)];
-        this.#isLaidOut = false;
-      }
+  #beginPass(): void {
+    this.#layOut(this.#startedMs);
+    this.#pass = newPass(this.#chunks);
+    this.#askNext();
+  }
+
+  #askNext(): void {
+    const { queue, next } = this.#pass;
+    const chunk = queue[next];
+    if (chunk === undefined) {
+      this.#endPass();
+      return;
     }
-    if (this.#hasTemplates) this.#checkRestart(answered, pass);
+    this.requests++;
+    this.#agent.client.start(chunk.request, this.#deadlineMs, this.#stepMs, this.#onOutcome);
+  }
+
+  readonly #onOutcome = (outcome: Outcome): void => {
+    const pass = this.#pass;
+    try {
+      if (outcome.ok) {
+        this.#takeAnswer(pass.queue[pass.next++] as Chunk, pass);
+        this.#askNext();
+      } else {
+        pass.failure = outcome.failure;
+        this.#endPass();
+      }
+    } catch (error) {
+      // Thrown further, into a socket or a timer, it would end the process.
+      this.#reject(error);
+    }
+  };
+
+  #takeAnswer(chunk: Chunk, pass: Pass): void {
+    const { request } = chunk;
+    if (pass.sentUs === 0) pass.sentUs = request.sentUs;
+    pass.receivedUs = request.receivedUs;
+    const { errorStatus, count } = request.response;
+    if (errorStatus !== ErrorStatus.noError) {
+      const smaller = this.#refused(chunk, pass);
+      if (smaller === undefined) return;
+      pass.queue = [...pass.queue.slice(0, pass.next), ...smaller, ...pass.queue.slice(pass.next)];
+      this.#isLaidOut = false;
+    } else if (count === request.pdu.oids.length) {
+      // Its samples get the time of the whole poll, which the last answer sets.
+      pass.answered.push(chunk);
+    } else {
+      pass.problems.push({
+        kind: 'protocol',
+        message: `the agent answered ${count} values instead of ${request.pdu.oids.length}`,
+        count: chunk.items.length,
+      });
+    }
+  }
+
+  #endPass(): void {
+    const pass = this.#pass;
+    if (this.#hasTemplates) this.#checkRestart(pass.answered, pass);
     const timestampUs = Math.round((pass.sentUs + pass.receivedUs) / 2);
-    for (const chunk of answered) this.#take(chunk, timestampUs, pass);
-    return pass;
+    for (const chunk of pass.answered) this.#take(chunk, timestampUs, pass);
+    if (this.#stalePass) this.#finish(pass.failure ? this.#stalePass : pass);
+    else if (pass.isStale && this.#deadlineMs - performance.now() > this.#stepMs) {
+      this.#stalePass = pass;
+      this.#round();
+    } else this.#finish(pass);
+  }
+
+  #finish({ samples, problems, failure, sentUs, receivedUs }: Pass): void {
+    // Only now: what was not asked for in the first round may have been found in the second.
+    for (const item of this.#items) if (item.problem) problems.push(item.problem);
+    if (failure) problems.push(failure);
+    const { client } = this.#agent;
+    const strays = client.takeStrays();
+    if (strays) problems.push(strays);
+    // With nothing to ask for at the moment, the device is as its last answer left it.
+    const isUp = receivedUs > 0 || (this.#chunks.length === 0 && client.isUp);
+    const timestampUs = receivedUs > 0 ? (sentUs + receivedUs) / 2 : client.nowUs();
+    this.#resolve({ up: isUp, timestampUs: Math.round(timestampUs), samples, problems });
+    // What is kept until the next poll grows old in V8's heap, where it costs more than here.
+    this.#pass = NO_PASS;
+    this.#stalePass = undefined;
+    this.#resolve = ignore;
+    this.#reject = ignore;
   }
 
   /** The agent refused a PDU as a whole: what to ask instead, or undefined when there is nothing. */

@@ -10,11 +10,16 @@ import { BerReader, MAX_REQUEST_ID, MIN_REQUEST_ID, peekRequestId } from './code
 /** Attempts of one exchange: the low bits of a request id tell which of them was answered. */
 export const MAX_ATTEMPTS = 8;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+/** Looks at the sockets before time-outs count; each takes in up to 32 datagrams. */
+const MAX_LOOKS = 100;
 
 /** A request under way. */
 export interface Exchange {
   readonly target: Address;
   readonly port: number;
+  /** When to call `onDue`, on performance.now(). */
+  readonly dueMs: number;
+  onDue(nowMs: number): void;
   /** A datagram with this exchange's id, from its address. */
   receive(datagram: Buffer, attempt: number): void;
 }
@@ -36,6 +41,10 @@ export class UdpTransport {
   foreign = 0;
   #sequence = Math.floor(Math.random() * SEQUENCES);
   #sessions = 0;
+  /** One timer for all exchanges, at the earliest `dueMs`: nearly all of them are answered before. */
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #received = 0;
 
   open(): void {
     this.#sessions++;
@@ -45,6 +54,8 @@ export class UdpTransport {
   close(): void {
     this.#sessions--;
     if (this.#sessions > 0) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
     for (const socket of this.#sockets.values()) socket.close();
     this.#sockets.clear();
   }
@@ -79,6 +90,35 @@ export class UdpTransport {
     this.#exchanges.delete((firstId - MIN_REQUEST_ID) / MAX_ATTEMPTS);
   }
 
+  /** Has a registered exchange called when it is due. To be told whenever its `dueMs` was set. */
+  wakeAt(dueMs: number, nowMs: number): void {
+    if (dueMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = dueMs;
+    this.#timer = setTimeout(() => this.#look(MAX_LOOKS), Math.max(1, Math.ceil(dueMs - nowMs)));
+  }
+
+  /** Node calls timers before it reads sockets: answers that wait there, when the process was held, come first. */
+  #look(looks: number): void {
+    const received = this.#received;
+    setImmediate(() => {
+      if (looks > 1 && this.#received > received) this.#look(looks - 1);
+      else this.#callDue();
+    });
+  }
+
+  #callDue(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = performance.now();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const exchange of this.#exchanges.values()) {
+      // Timers of Node may be early by a fraction of a millisecond.
+      if (exchange.dueMs <= nowMs + 1) exchange.onDue(nowMs);
+      else if (exchange.dueMs < nextMs) nextMs = exchange.dueMs;
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) this.wakeAt(nextMs, nowMs);
+  }
+
   /**
    * Sends without a word about errors: an attempt that did not get out is like one that was lost, and what
    * keeps it from getting out is looked for by `SnmpClient`.
@@ -86,7 +126,7 @@ export class UdpTransport {
   send(exchange: Exchange, message: Buffer): void {
     const { family, address } = exchange.target;
     const socket = this.#sockets.get(family) ?? this.#openSocket(family);
-    socket.send(message, 0, message.length, exchange.port, address);
+    socket.send(message, exchange.port, address);
   }
 
   #openSocket(family: 4 | 6): Socket {
@@ -117,6 +157,7 @@ export class UdpTransport {
   }
 
   #receive(datagram: Buffer, source: RemoteInfo): void {
+    this.#received++;
     const id = peekRequestId(this.#reader, datagram);
     const number = id - MIN_REQUEST_ID;
     const exchange = number < 0 ? undefined : this.#exchanges.get(Math.floor(number / MAX_ATTEMPTS));
