@@ -15,9 +15,16 @@ export interface Scheduled {
 }
 
 interface Entry extends Scheduled {
-  readonly periodMs: number;
   readonly tick: Tick;
   cancelled: boolean;
+}
+
+/** Callers of one period with the same instants: they move on together. */
+interface Group {
+  readonly periodMs: number;
+  /** When they are due next, in milliseconds since the epoch of the grid. */
+  dueMs: number;
+  entries: Entry[];
 }
 
 /** Timers of Node keep whole milliseconds and may fire that much early. */
@@ -27,10 +34,8 @@ export class Schedule {
   readonly #clock: Clock;
   /** Added to the monotonic clock, gives the time of the grid in milliseconds since the epoch. */
   readonly #anchorMs: number;
-  /** Callers by the instant when they are due next. */
-  readonly #due = new Map<number, Entry[]>();
-  /** The keys of #due as a binary heap, the earliest first. */
-  readonly #instants: number[] = [];
+  /** A binary heap, the earliest first. */
+  readonly #groups: Group[] = [];
   #cancelTimer: (() => void) | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped = false;
@@ -43,7 +48,6 @@ export class Schedule {
   /** Calls `tick` at each `phaseMs + k * periodMs` that lies in the future, until cancelled. */
   add(periodMs: number, phaseMs: number, tick: Tick): Scheduled {
     const entry: Entry = {
-      periodMs,
       tick,
       cancelled: false,
       cancel() {
@@ -51,7 +55,10 @@ export class Schedule {
       },
     };
     const periods = Math.floor((this.#nowMs() - phaseMs) / periodMs) + 1;
-    this.#insert(phaseMs + periods * periodMs, entry);
+    const dueMs = phaseMs + periods * periodMs;
+    const group = this.#groups.find((one) => one.periodMs === periodMs && one.dueMs === dueMs);
+    if (group) group.entries.push(entry);
+    else pushHeap(this.#groups, { periodMs, dueMs, entries: [entry] });
     this.#arm();
     return entry;
   }
@@ -60,26 +67,15 @@ export class Schedule {
   stop(): void {
     this.#stopped = true;
     this.#cancelTimer?.();
-    this.#due.clear();
-    this.#instants.length = 0;
+    this.#groups.length = 0;
   }
 
   #nowMs(): number {
     return this.#clock.monotonicMs() + this.#anchorMs;
   }
 
-  #insert(dueMs: number, entry: Entry): void {
-    const entries = this.#due.get(dueMs);
-    if (entries) {
-      entries.push(entry);
-    } else {
-      this.#due.set(dueMs, [entry]);
-      pushHeap(this.#instants, dueMs);
-    }
-  }
-
   #arm(): void {
-    const next = this.#instants[0];
+    const next = this.#groups[0]?.dueMs;
     if (this.#stopped || next === undefined || next >= this.#timerAtMs) return;
     this.#cancelTimer?.();
     this.#timerAtMs = next;
@@ -92,43 +88,49 @@ export class Schedule {
     this.#cancelTimer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#nowMs() + TIMER_SLACK_MS;
-    for (let dueMs = this.#instants[0]; dueMs !== undefined && dueMs <= nowMs; dueMs = this.#instants[0]) {
-      popHeap(this.#instants);
-      const entries = this.#due.get(dueMs) ?? [];
-      this.#due.delete(dueMs);
-      for (const entry of entries) {
-        if (entry.cancelled) continue;
-        const missed = Math.floor((nowMs - dueMs) / entry.periodMs);
-        this.#insert(dueMs + (missed + 1) * entry.periodMs, entry);
-        entry.tick(missed);
-      }
+    for (let group = this.#groups[0]; group && group.dueMs <= nowMs; group = this.#groups[0]) {
+      popHeap(this.#groups);
+      const missed = Math.floor((nowMs - group.dueMs) / group.periodMs);
+      group.dueMs += (missed + 1) * group.periodMs;
+      this.#call(group, missed);
+      if (group.entries.length > 0 && !this.#stopped) pushHeap(this.#groups, group);
     }
     this.#arm();
   }
+
+  #call(group: Group, missed: number): void {
+    let anyCancelled = false;
+    for (const entry of group.entries) {
+      if (!entry.cancelled) entry.tick(missed);
+      // Also one that cancelled itself, or will be asked for no more.
+      if (entry.cancelled) anyCancelled = true;
+    }
+    if (anyCancelled) group.entries = group.entries.filter(({ cancelled }) => !cancelled);
+  }
 }
 
-function pushHeap(heap: number[], value: number): void {
-  let index = heap.push(value) - 1;
+function pushHeap(heap: Group[], group: Group): void {
+  let index = heap.push(group) - 1;
   while (index > 0) {
     const parent = (index - 1) >> 1;
-    const above = heap[parent] as number;
-    if (above <= value) break;
+    const above = heap[parent] as Group;
+    if (above.dueMs <= group.dueMs) break;
     heap[index] = above;
     index = parent;
   }
-  heap[index] = value;
+  heap[index] = group;
 }
 
-function popHeap(heap: number[]): void {
+function popHeap(heap: Group[]): void {
   const last = heap.pop();
   if (last === undefined || heap.length === 0) return;
   let index = 0;
   for (;;) {
     let child = 2 * index + 1;
     if (child >= heap.length) break;
-    if (child + 1 < heap.length && (heap[child + 1] as number) < (heap[child] as number)) child++;
-    if ((heap[child] as number) >= last) break;
-    heap[index] = heap[child] as number;
+    if (child + 1 < heap.length && (heap[child + 1] as Group).dueMs < (heap[child] as Group).dueMs) child++;
+    if ((heap[child] as Group).dueMs >= last.dueMs) break;
+    heap[index] = heap[child] as Group;
     index = child;
   }
   heap[index] = last;
