@@ -47,7 +47,7 @@ export async function testCollector(
         bufferBytes: options.bufferBytes ?? 256e6,
         flushIntervalMs: 1000,
         batchRows: 10_000,
-        phaseGridMs: 20,
+        phaseGridMs: 50,
       },
       limits: { maxPastUs: DEFAULT_MAX_PAST_US, maxFutureUs: DEFAULT_MAX_FUTURE_US, labelSetsPerDay: 10_000 },
     },

@@ -158,7 +158,9 @@ export class Collector {
     this.writer.start();
     this.#link.start();
     this.#maintenance.start();
-    this.#schedule.add(this.#settings.collector.flushIntervalMs, 0, () => this.flush());
+    // Between two instants of the grid: answers to the polls of an instant must not wait for it to be read.
+    const { flushIntervalMs, phaseGridMs } = this.#settings.collector;
+    this.#schedule.add(flushIntervalMs, phaseGridMs / 2, () => this.flush());
   }
 
   /** Reads everything once: what is optional, too, if the database says soon that it is promoted. */

@@ -91,7 +91,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       bufferBytes: file?.collector?.bufferBytes ?? 256e6,
       flushIntervalMs: file?.collector?.flushIntervalMs ?? 1000,
       batchRows: file?.collector?.batchRows ?? 10_000,
-      phaseGridMs: file?.collector?.phaseGridMs ?? 20,
+      phaseGridMs: file?.collector?.phaseGridMs ?? 50,
     },
     limits: {
       maxPastUs: file?.limits?.maxPastUs ?? DEFAULT_MAX_PAST_US,

@@ -40,7 +40,7 @@ describe('settings', () => {
           bufferBytes: 256e6,
           flushIntervalMs: 1000,
           batchRows: 10_000,
-          phaseGridMs: 20,
+          phaseGridMs: 50,
         },
         limits: { maxPastUs: 315_576_000_000_000, maxFutureUs: 3_600_000_000, labelSetsPerDay: 10_000 },
         jobs: { runningMaxAgeMs: 2_592_000_000 },
