@@ -127,7 +127,8 @@ describe('records on disk', () => {
     expect(await new SdrCache(folder, '[2001:db8::2]:623').read()).toBeUndefined();
   });
 
-  it('that are not as written are none', async () => {
+  // Thousands of files: a busy disk needs its time.
+  it('that are not as written are none', { timeout: 60_000 }, async () => {
     await cache().write({ fingerprint: 'f', records: RECORDS });
     const path = file();
     const good = readFileSync(path);
