@@ -5,9 +5,9 @@
  *   node bench/run.js collect/main [pdus|sessions|exporters] [seconds=60]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { benchDatabase } from '../support/database.ts';
+import { startKw } from '../support/kw.ts';
 import { CpuMeter } from './cpu.ts';
-import { benchDatabase } from './database.ts';
-import { startKw } from './kw.ts';
 import { MODES, type Mode } from './modes.ts';
 
 const WARM_UP_S = 10;

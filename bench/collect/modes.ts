@@ -1,6 +1,7 @@
 /** What is collected from in each measurement, and the bar to be under. */
 import { hasNodeExporter, startNodeExporter } from '../../test/support/nodeExporter.ts';
 import { OUTLET_WATT, OUTLETS, startSnmpd } from '../../test/support/snmpd.ts';
+import { entry, pduEntries } from '../support/entries.ts';
 import { startExporters } from './exporters.ts';
 
 export interface Devices {
@@ -30,16 +31,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     async start() {
       const agent = await startSnmpd({ addresses: PDUS, firstAddress: '127.26.10.1' });
       const exporter = hasNodeExporter ? await startNodeExporter() : undefined;
-      const lines = agent.addresses.flatMap((address, pdu) =>
-        Array.from({ length: OUTLETS }, (_, outlet) =>
-          entry({
-            name: 'pdu_outlet_power_watt',
-            device_id: `pdu-${pdu + 1}`,
-            url: `snmp://public@${address}:${agent.port}/${OUTLET_WATT}.${outlet + 1}`,
-            labels: { outlet: String(outlet + 1) },
-          }),
-        ),
-      );
+      const lines = agent.addresses.map((address, pdu) => pduEntries(`pdu-${pdu + 1}`, address, agent.port));
       if (exporter) {
         const url = `prometheus://127.0.0.1:${exporter.port}/`;
         lines.push(entry({ name: 'node_exporter', device_id: 'node-1', url }));
@@ -101,10 +93,6 @@ export const MODES: Readonly<Record<string, Mode>> = {
     },
   },
 };
-
-function entry(fields: Record<string, unknown>): string {
-  return `- ${JSON.stringify({ ...fields, update_every: 1000 })}\n`;
-}
 
 function sum(intervals: ReadonlyMap<string, number>): number {
   let total = 0;

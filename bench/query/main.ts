@@ -13,7 +13,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Client } from 'pg';
 import { openClient } from '../../src/lib/database/connection.ts';
-import { benchDatabase } from '../collect/database.ts';
+import { benchDatabase } from '../support/database.ts';
 
 const NODES = 10;
 const METRICS = 24;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CollectorCounters } from '../../src/lib/collector/status.ts';
 import type { StatusReport } from '../../src/lib/collector/statusReport.ts';
 import { packageRoot } from '../../src/lib/packageRoot.ts';
 import { freePort } from '../../test/support/freePort.ts';
@@ -11,7 +12,8 @@ import { temporaryFolder } from '../../test/support/temporaryFolder.ts';
 
 export interface RunningKw {
   readonly pid: number;
-  counters(): Promise<{ read: number; stored: number }>;
+  counters(): Promise<CollectorCounters>;
+  /** Of the resident memory. */
   peakMb(): number;
   stop(): Promise<void>;
 }
@@ -19,13 +21,21 @@ export interface RunningKw {
 /** Lines of the collector's log that are shown when it complained. */
 const COMPLAINTS_SHOWN = 10;
 
-export async function startKw(options: { metrics: string; database: string }): Promise<RunningKw> {
+/** @param options.settings more lines of kw.yaml */
+export async function startKw(options: {
+  metrics: string;
+  database: string;
+  settings?: string;
+}): Promise<RunningKw> {
   execFileSync(process.execPath, [join(packageRoot(), 'scripts', 'build.js')], { stdio: 'inherit' });
   const { folder, remove } = temporaryFolder();
   const port = await freePort();
   mkdirSync(join(folder, 'metrics.d'));
   writeFileSync(join(folder, 'metrics.d', 'bench.yaml'), options.metrics);
-  writeFileSync(join(folder, 'kw.yaml'), `metrics_dir: metrics.d\nlisten: 127.0.0.1:${port}\n`);
+  writeFileSync(
+    join(folder, 'kw.yaml'),
+    `metrics_dir: metrics.d\nlisten: 127.0.0.1:${port}\n${options.settings ?? ''}`,
+  );
   // KW_BENCH_NODE: options of Node, such as --cpu-prof.
   const nodeOptions = process.env.KW_BENCH_NODE?.split(' ') ?? [];
   const child = spawn(process.execPath, [...nodeOptions, join(packageRoot(), 'bin', 'run.js'), 'collect'], {
@@ -49,7 +59,7 @@ export async function startKw(options: { metrics: string; database: string }): P
   const counters = async () => {
     const response = await fetch(`http://127.0.0.1:${port}/status`);
     const { collectors } = (await response.json()) as StatusReport;
-    return collectors[0]?.counters as { read: number; stored: number };
+    return collectors[0]?.counters as CollectorCounters;
   };
   await untilUp(child, counters, () => log);
   let peakMb = 0;
@@ -72,9 +82,9 @@ export async function startKw(options: { metrics: string; database: string }): P
         .split('\n')
         .filter((line) => /"level":[456]0/.test(line) || !line.startsWith('{'));
       for (const line of complaints.filter(Boolean).slice(0, COMPLAINTS_SHOWN))
-        console.log(line.slice(0, 300));
+        console.error(line.slice(0, 300));
       if (complaints.length > COMPLAINTS_SHOWN)
-        console.log(`and ${complaints.length - COMPLAINTS_SHOWN} more`);
+        console.error(`and ${complaints.length - COMPLAINTS_SHOWN} more`);
     },
   };
 }
