@@ -29,9 +29,11 @@ interface CatalogueRow {
   readonly up: boolean | null;
   readonly last_error: string | null;
   readonly last_up_us: number | null;
+  readonly since_us: number;
 }
 
-interface Expected extends CatalogueRow {
+/** A metric that is configured for a device. */
+export interface Expected extends CatalogueRow {
   /** Optional, and enabled now. */
   readonly enabled: boolean;
 }
@@ -44,6 +46,8 @@ export interface Absences {
   readonly warnings: readonly string[];
   /** Devices with rows, and the metrics of each, as far as somebody would expect them. */
   readonly seen: SeenMetrics;
+  /** What is configured, by the names asked for. */
+  readonly expected: ReadonlyMap<string, readonly Expected[]>;
 }
 
 /**
@@ -57,7 +61,7 @@ export async function findAbsences(
   cut: boolean,
 ): Promise<Absences> {
   const { devices } = selection;
-  if (devices === undefined || devices.size === 0) return { warnings: [], seen };
+  if (devices === undefined || devices.size === 0) return { warnings: [], seen, expected: new Map() };
   const { rows } = await client.query<CatalogueRow>(readSql('queries/catalogue_expected'), [
     [...devices.keys()],
   ]);
@@ -67,13 +71,13 @@ export async function findAbsences(
   const shown = cut && selection.metrics === undefined ? expected.filter(isReadNow) : expected;
   const byDevice = expectedByDevice(shown);
   const whole = cut ? await seenBehind(client, selection, byDevice, seen) : seen;
-  if (whole === undefined) return { warnings: [TOO_MANY_ROWS], seen };
+  if (whole === undefined) return { warnings: [TOO_MANY_ROWS], seen, expected: byDevice };
   const lines = describe(selection, byDevice, whole);
   const warnings =
     lines.length <= MAX_LINES
       ? lines
       : [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more such warnings`];
-  return { warnings, seen: whole };
+  return { warnings, seen: whole, expected: byDevice };
 }
 
 function isReadNow({ optional, enabled }: Expected): boolean {
@@ -212,17 +216,21 @@ function isSeen(entry: Expected, had: ReadonlySet<string>, { metrics }: Selectio
   return metrics === undefined && isPage(entry) && [...had].some((metricId) => metricId.startsWith('prom_'));
 }
 
+/** Why a device gives nothing now, if its collector lives. */
+export function whyDown({ up, last_up_us, last_error }: Expected): string | undefined {
+  if (up !== false) return undefined;
+  const since = last_up_us === null ? 'it never answered' : `down since ${formatUtc(last_up_us)}`;
+  return last_error === null ? since : `${since} (${last_error})`;
+}
+
 function whyAbsent(entry: Expected): string {
   if (entry.collector_lives === null) return 'no collector is running';
   if (entry.collector_lives === false) {
     const since = entry.collector_seen_us === null ? '' : ` since ${formatUtc(entry.collector_seen_us)}`;
     return `its collector ${entry.collector} is not running${since}`;
   }
-  if (entry.up === false) {
-    const since =
-      entry.last_up_us === null ? 'it never answered' : `down since ${formatUtc(entry.last_up_us)}`;
-    return entry.last_error === null ? since : `${since} (${entry.last_error})`;
-  }
+  const down = whyDown(entry);
+  if (down !== undefined) return down;
   if (entry.enabled) return 'optional and enabled now, but without values in this time';
   if (entry.optional) return 'it is optional and not enabled';
   return 'configured, but without values in this time';

@@ -8,14 +8,15 @@ import { JsonWriter } from '../output/json.ts';
 import type { RowSeries, RowSink, RowWriter, SummaryFields } from '../output/row.ts';
 import { type WideColumns, WideWriter, wideColumns } from '../output/wide.ts';
 import { nowUs } from '../time.ts';
-import { findAbsences } from './absent.ts';
+import { findAbsences, whyDown } from './absent.ts';
 import type { MissingOrigin } from './byDevice.ts';
 import { whyEmpty } from './emptyAnswer.ts';
 import type { QueryRequest } from './flags.ts';
-import { gapWarnings } from './gaps.ts';
+import { findGaps } from './gaps.ts';
 import { lagWarnings, waitUntilWritten } from './progress.ts';
 import { inSnapshot, readRows, readSeries } from './read.ts';
 import { resolveSelection, type Selection } from './selection.ts';
+import { silenceLines } from './silences.ts';
 import { type StableSeries, StableSeriesMap } from './stableSeries.ts';
 
 export type MachineFormat = 'csv' | 'json' | 'ndjson';
@@ -86,20 +87,31 @@ export async function answer(
     const columns = request.wide ? await readColumns(client, selection) : undefined;
     const counter = new CountingSink(await makeSink(columns, selection));
     const options = { ...request, limit, limitByTime: request.wide };
-    const { cut, seen, missingOrigins } = await readRows(client, selection, options, counter, flush);
-    const lag = await lagWarnings(client, selection, now);
-    const absent = await findAbsences(client, selection, seen, cut);
+    const read = await readRows(client, selection, options, counter, flush);
+    const { cut } = read;
+    const lag = await lagWarnings(client, selection, now, request.waitMs);
+    const absent = await findAbsences(client, selection, read.seen, cut);
+    const seen = cut && selection.devices === undefined ? undefined : absent.seen;
+    const gaps = await findGaps(client, selection, now, seen);
+    // Some rows only, or rows of five minutes, say nothing of how devices answered.
+    const isWhole = !cut && !request.summary && selection.labels === undefined;
+    const silences = isWhole
+      ? silenceLines({
+          selection,
+          spacings: read.spacings,
+          configured: absent.expected,
+          completeUpToUs: lag.completeUpToUs,
+          told: gaps.times,
+          whyNow: whyDown,
+        })
+      : [];
     const warnings = [
       ...notInJobsWarning(selection),
       ...lag.warnings,
-      ...(await gapWarnings(
-        client,
-        selection,
-        now,
-        cut && selection.devices === undefined ? undefined : absent.seen,
-      )),
+      ...gaps.warnings,
       ...absent.warnings,
-      ...missingOrigins.map(describeMissing),
+      ...silences,
+      ...read.missingOrigins.map(describeMissing),
     ];
     const empty = counter.rows > 0 ? [] : await whyEmpty(client, selection, warnings);
     return { warnings, remark: lag.remark, empty, cut };

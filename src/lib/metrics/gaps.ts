@@ -63,19 +63,28 @@ const MAX_LINES = 10;
 /** More pieces than this are told as a number. */
 const MAX_PIECES = 3;
 
+export interface Gaps {
+  /** Sentences for people. */
+  readonly warnings: readonly string[];
+  /** The times that they name. */
+  readonly times: readonly Interval[];
+}
+
+const NO_GAPS: Gaps = { warnings: [], times: [] };
+
 /**
- * Sentences for people, none when nothing is missing for these reasons. Call it in the snapshot that was read.
+ * Call it in the snapshot that was read.
  * @param seen which metrics had rows: optional ones without any were not enabled, and what had none at all in a time
  *   that is one gap is told as absent. Undefined: not known
  */
-export async function gapWarnings(
+export async function findGaps(
   client: Client,
   selection: Selection,
   atUs: number,
   seen: SeenMetrics | undefined,
-): Promise<string[]> {
+): Promise<Gaps> {
   const bounds = span(selection.times);
-  if (bounds === undefined || bounds.fromUs >= atUs) return [];
+  if (bounds === undefined || bounds.fromUs >= atUs) return NO_GAPS;
   const period = [formatUtc(bounds.fromUs), formatUtc(Math.min(bounds.toUs, atUs))];
   const { rows: runRows } = await client.query<RunRow>(readSql('queries/collector_runs_between'), period);
   const { rows: losses } = await client.query<LossRow>(readSql('queries/collector_losses_between'), period);
@@ -83,7 +92,7 @@ export async function gapWarnings(
   const past = intersections(selection.times, [{ fromUs: bounds.fromUs, toUs: atUs }]);
   // Mostly every collector ran all the time: then nobody needs to know what each was to read.
   const whole = [...runs.values()].every((own) => subtract(past, own).length === 0);
-  if (whole && losses.length === 0) return [];
+  if (whole && losses.length === 0) return NO_GAPS;
   const names = selection.devices && [...selection.devices.keys()];
   const { rows: spans } = await client.query<SpanRow>(readSql('queries/catalogue_spans'), [
     names ?? null,
@@ -94,18 +103,24 @@ export async function gapWarnings(
   const wanted = spans.filter(
     ({ metric_id, gives }) => matches(metric_id) || gives?.some((metricId) => matches(metricId)) === true,
   );
-  const lines = [
-    ...gapLines({ selection, atUs, seen, runs, spans: wanted }),
-    ...lossLines(selection, losses, wanted),
-  ];
-  if (lines.length <= MAX_LINES) return lines;
-  return [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more such gaps`];
+  const concerned = lossesOf(selection, losses, wanted);
+  const gaps = gapLines({ selection, atUs, seen, runs, spans: wanted });
+  const lines = [...gaps.lines, ...concerned.map(describeLoss)];
+  const more = lines.length - MAX_LINES;
+  return {
+    warnings: more > 0 ? [...lines.slice(0, MAX_LINES), `and ${more} more such gaps`] : lines,
+    times: union([
+      ...gaps.times,
+      ...concerned.map(({ from_us, to_us }) => ({ fromUs: from_us, toUs: to_us })),
+    ]),
+  };
 }
 
 /** The gaps of all that was to be read for a job, given as users write it. */
 export async function jobGaps(client: Client, job: string): Promise<string[]> {
   const now = nowUs();
-  return gapWarnings(client, await resolveSelection(client, { jobs: [job] }, now), now, undefined);
+  const selection = await resolveSelection(client, { jobs: [job] }, now);
+  return [...(await findGaps(client, selection, now, undefined)).warnings];
 }
 
 function runsByCollector(rows: readonly RunRow[]): Map<string, Run[]> {
@@ -125,13 +140,14 @@ interface Evidence {
   readonly spans: readonly SpanRow[];
 }
 
-function gapLines(evidence: Evidence): string[] {
+function gapLines(evidence: Evidence): { lines: string[]; times: Interval[] } {
   const { selection, seen, spans } = evidence;
   const byName = entriesByName(spans, selection);
   const gapsOf = memoised(evidence);
   /** Names and metrics by what is to be said of them. */
   const devices = new Map<string, Set<string>>();
   const metrics = new Map<string, Map<string, Set<string>>>();
+  const told = new Map<string, readonly Interval[]>();
   for (const [name, entries] of byName) {
     const times = selection.devices?.get(name) ?? selection.times;
     const had = seen && (seen.get(name) ?? new Set<string>());
@@ -145,6 +161,7 @@ function gapLines(evidence: Evidence): string[] {
       if (gaps.length === 0) continue;
       // absent.ts names it with the reason.
       if (isAll && hasRows === false && selection.devices !== undefined) continue;
+      told.set(sentence, gaps);
       sentences.set(sentence, [...(sentences.get(sentence) ?? []), entry.metricId]);
     }
     for (const [sentence, metricIds] of sentences) {
@@ -158,12 +175,13 @@ function gapLines(evidence: Evidence): string[] {
     }
   }
   const sorted = (names: ReadonlySet<string>) => nameList([...names].sort(byNodeName));
-  return [
+  const lines = [
     ...[...devices].map(([sentence, names]) => `no collector ran for ${sorted(names)} ${sentence}`),
     ...[...metrics].flatMap(([sentence, group]) =>
       [...group].map(([ids, names]) => `no collector ran for ${ids} of ${sorted(names)} ${sentence}`),
     ),
   ];
+  return { lines, times: [...told.values()].flat() };
 }
 
 /** By the names that were asked for, which may be devices or aliases; or by device. */
@@ -240,23 +258,26 @@ function lengthUs(intervals: readonly Interval[]): number {
 }
 
 /** Losses of collectors that were to read something of the selection at that time. */
-function lossLines(selection: Selection, losses: readonly LossRow[], spans: readonly SpanRow[]): string[] {
+function lossesOf(
+  selection: Selection,
+  losses: readonly LossRow[],
+  spans: readonly SpanRow[],
+): readonly LossRow[] {
   const timesOf = ({ device_id, alias }: SpanRow) =>
     selection.devices === undefined
       ? selection.times
       : [device_id, alias].flatMap((name) => selection.devices?.get(name) ?? []);
-  return losses
-    .filter(({ collector_id, from_us, to_us }) =>
-      spans.some((row) => {
-        if (row.collector_id !== collector_id) return false;
-        const configured = { fromUs: row.since_us, toUs: row.until_us ?? Number.POSITIVE_INFINITY };
-        const lost = intersections([{ fromUs: from_us, toUs: to_us }], [configured]);
-        return intersections(lost, timesOf(row)).length > 0;
-      }),
-    )
-    .map(
-      ({ name, samples, from_us, to_us }) =>
-        `${samples} values of the collector ${name} were lost between ${formatUtc(from_us)} and ${formatUtc(to_us)}: ` +
-        'the database was away for longer than the buffer holds',
-    );
+  return losses.filter(({ collector_id, from_us, to_us }) =>
+    spans.some((row) => {
+      if (row.collector_id !== collector_id) return false;
+      const configured = { fromUs: row.since_us, toUs: row.until_us ?? Number.POSITIVE_INFINITY };
+      const lost = intersections([{ fromUs: from_us, toUs: to_us }], [configured]);
+      return intersections(lost, timesOf(row)).length > 0;
+    }),
+  );
+}
+
+function describeLoss({ name, samples, from_us, to_us }: LossRow): string {
+  const when = `between ${formatUtc(from_us)} and ${formatUtc(to_us)}`;
+  return `${samples} values of the collector ${name} were lost ${when}: the database was away for longer than the buffer holds`;
 }

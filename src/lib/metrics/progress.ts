@@ -27,28 +27,30 @@ async function collectorsBehind(client: Client, selection: Selection): Promise<P
 }
 
 /**
- * Warnings, one a collector; or a remark if the answer goes up to the present and lags as little as usual.
+ * Warnings, one a collector that is behind; or a remark if the answer goes up to the present and lags as little as usual.
  * Call it in the snapshot that was read.
  */
 export async function lagWarnings(
   client: Client,
   selection: Selection,
   nowUs: number,
-): Promise<{ warnings: string[]; remark: string | undefined }> {
+  waitedMs: number,
+): Promise<{ warnings: string[]; remark: string | undefined; completeUpToUs: number }> {
   const behind = await collectorsBehind(client, selection);
   const isUsual = ({ writtenUpToUs }: Progress) =>
-    selection.endIsNow && writtenUpToUs >= nowUs - USUAL_LAG_US;
+    selection.endIsNow && waitedMs === 0 && writtenUpToUs >= nowUs - USUAL_LAG_US;
+  const hint = waitedMs === 0 ? '--wait 30s waits for them' : `waited for ${waitedMs / 1000} s`;
   const warnings = behind
     .filter((progress) => !isUsual(progress))
     .map(({ collector, writtenUpToUs }) =>
       Number.isFinite(writtenUpToUs)
-        ? `the collector ${collector} has written up to ${formatUtc(writtenUpToUs)}: later values may be missing (--wait 30s waits for them)`
-        : `the collector ${collector} has written nothing yet: values may be missing (--wait 30s waits for them)`,
+        ? `the collector ${collector} has written up to ${formatUtc(writtenUpToUs)}: later values may be missing (${hint})`
+        : `the collector ${collector} has written nothing yet: values may be missing (${hint})`,
     );
-  if (warnings.length > 0 || behind.length === 0) return { warnings, remark: undefined };
-  const leastUs = Math.min(...behind.map(({ writtenUpToUs }) => writtenUpToUs));
-  const remark = `complete up to ${formatUtc(leastUs)}; what was read since is on its way (--wait 10s waits for it)`;
-  return { warnings, remark };
+  const completeUpToUs = Math.min(nowUs, ...behind.map(({ writtenUpToUs }) => writtenUpToUs));
+  if (warnings.length > 0 || behind.length === 0) return { warnings, remark: undefined, completeUpToUs };
+  const remark = `complete up to ${formatUtc(completeUpToUs)}; what was read since is on its way (--wait 10s waits for it)`;
+  return { warnings, remark, completeUpToUs };
 }
 
 /** Waits until every live collector has written up to the end of the selection, or the time is over. */

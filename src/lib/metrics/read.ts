@@ -18,6 +18,7 @@ import type { Interval } from './interval.ts';
 import { LimitSink } from './limit.ts';
 import { RateSink } from './rate.ts';
 import type { Selection } from './selection.ts';
+import { type Spacing, SpacingMeter } from './spacing.ts';
 import { type Window, windows } from './windows.ts';
 
 export interface ReadOptions {
@@ -37,6 +38,7 @@ export interface ReadResult {
   readonly cut: boolean;
   /** Metrics of devices that had rows. */
   readonly seen: SeenMetrics;
+  readonly spacings: readonly Spacing[];
   readonly missingOrigins: readonly MissingOrigin[];
 }
 
@@ -101,7 +103,12 @@ export async function readRows(
   if (options.rate) first = new RateSink(first, selection.devices);
   await reader.read(first, flush, () => limit?.cut === true);
   first.end();
-  return { cut: limit?.cut ?? false, seen: seen.metrics, missingOrigins: byDevice?.missing() ?? [] };
+  return {
+    cut: limit?.cut ?? false,
+    seen: seen.metrics,
+    spacings: seen.spacing.all,
+    missingOrigins: byDevice?.missing() ?? [],
+  };
 }
 
 /** The series of a selection as devices see them: one row each, with the time 0. Call it in a snapshot. */
@@ -262,9 +269,10 @@ async function compressedChunks(client: Client, bounds: readonly string[]): Prom
   return rows.map(({ from_us, to_us }) => ({ fromUs: from_us, toUs: to_us }));
 }
 
-/** Remembers which devices and metrics passed. */
+/** Remembers which devices and metrics passed, and how far apart. */
 class SeenSink implements RowSink {
   readonly metrics = new Map<string, Set<string>>();
+  readonly spacing = new SpacingMeter();
   readonly #next: RowSink;
   /** By id. */
   readonly #known: RowSeries[] = [];
@@ -279,7 +287,9 @@ class SeenSink implements RowSink {
       const metrics = this.metrics.get(series.deviceId);
       if (metrics === undefined) this.metrics.set(series.deviceId, new Set([series.metricId]));
       else metrics.add(series.metricId);
+      this.spacing.begin(series);
     }
+    this.spacing.row(series.id, timestampUs);
     this.#next.row(timestampUs, series, value, summary);
   }
 

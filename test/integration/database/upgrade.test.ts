@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maintain } from '../../../src/lib/database/maintain.ts';
 import { checkSchema, listMigrations, migrate } from '../../../src/lib/database/migrate.ts';
-import { gapWarnings } from '../../../src/lib/metrics/gaps.ts';
+import { findGaps } from '../../../src/lib/metrics/gaps.ts';
 import { resolveSelection } from '../../../src/lib/metrics/selection.ts';
 import { nowUs } from '../../../src/lib/time.ts';
 import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
@@ -60,7 +60,7 @@ describe.each(testFlavours)('an upgrade on %s', (flavour) => {
       const selection = (from: string, to: string) =>
         resolveSelection(client, { devices: ['node-1'], from, to }, nowUs());
       const gaps = async (from: string, to: string) =>
-        await gapWarnings(client, await selection(from, to), nowUs(), undefined);
+        await findGaps(client, await selection(from, to), nowUs(), undefined);
       expect(await gaps('-6h', '-3h')).toEqual([]);
       expect(await gaps('-6h', '-1h')).toEqual([
         expect.stringMatching(/^no collector ran for node-1 from \S+ to \S+ \(c1 was stopped\)$/),

@@ -103,7 +103,9 @@ describe('completeness', () => {
     await configured('node-1', 'power_watt');
     const args = ['--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:01Z`, '--wait'];
     const begun = performance.now();
-    expect(await warnings(...args, '1s')).toHaveLength(1);
+    expect(await warnings(...args, '1s')).toEqual([
+      `warning: the collector c1 has written up to ${day}T10:00:30.000000+00:00: later values may be missing (waited for 1 s)`,
+    ]);
     expect(performance.now() - begun).toBeGreaterThan(1000);
     const waiting = warnings(...args, '30s');
     await new Promise((resolve) => setTimeout(resolve, 1500));
@@ -147,6 +149,46 @@ describe('completeness', () => {
     expect(
       await warnings('--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:00:01Z`),
     ).toEqual([]);
+  });
+
+  it('names the times in which a device was silent, unless that is told already', async () => {
+    await collector(`${day} 11:00Z`);
+    await db.client.query('UPDATE kw.collectors SET started_at = $1', [`${day} 09:00Z`]);
+    await configured('node-5', 'temperature');
+    await configured('node-5', 'fast_watt', { optional: true });
+    await db.client.query('UPDATE kw.metric_catalogue SET since = $1', [`${day} 10:00Z`]);
+    await db.client.query(
+      `INSERT INTO kw.metrics SELECT $1::timestamptz + s * interval '1 s', 'node-5', metric, 100, '{}'
+       FROM generate_series(0, 120) s, unnest(ARRAY['temperature', 'fast_watt', 'pushed']) metric
+       WHERE s NOT BETWEEN 21 AND 39 AND s < 100 AND s <> 50`,
+      [`${day} 10:00Z`],
+    );
+    const hole = (from: string, to: string) =>
+      `warning: no temperature of node-5 from ${day}T${from}.000000+00:00 to ${day}T${to}.000000+00:00`;
+    const of = (from: string, to: string, ...args: string[]) =>
+      warnings('--device', 'node-5', '--from', `${day}T${from}Z`, '--to', `${day}T${to}Z`, ...args);
+    // Nothing before it was configured, and one missing reading is none.
+    expect(await of('09:59', '10:02')).toEqual([hole('10:01:39', '10:02:00'), hole('10:00:20', '10:00:40')]);
+    expect(await of('10:00:25', '10:01')).toEqual([hole('10:00:25', '10:00:40')]);
+    expect(await of('10:00:40', '10:01:41')).toEqual([]);
+    expect(await of('10:00', '10:02', '--metric', 'fast_watt,pushed')).toEqual([]);
+    await db.client.query(
+      `INSERT INTO kw.device_status (collector_id, device_id, protocol, up, last_up_at, last_error)
+       VALUES ($1, 'node-5', 'snmp', false, $2, 'no answer')`,
+      [COLLECTOR, `${day} 10:01:39Z`],
+    );
+    expect(await of('10:00:40', '10:02')).toEqual([
+      `${hole('10:01:39', '10:02:00')}: down since ${day}T10:01:39.000000+00:00 (no answer)`,
+    ]);
+    // It was read at another period once.
+    await db.client.query('UPDATE kw.metric_catalogue SET period_ms = 100');
+    expect(await of('10:00:40', '10:01:42')).toEqual([]);
+    // No collector ran: that is told, and enough.
+    await db.client.query('UPDATE kw.metric_catalogue SET period_ms = 1000');
+    await db.client.query('UPDATE kw.collectors SET started_at = $1', [`${day} 10:00:40Z`]);
+    expect(await of('10:00', '10:01')).toEqual([
+      `warning: no collector ran for node-5 from ${day}T10:00:00.000000+00:00 to ${day}T10:00:40.000000+00:00`,
+    ]);
   });
 
   it('names the entry of an optional page, which gives its metrics when it is enabled', async () => {

@@ -209,7 +209,7 @@ describe('gaps', () => {
     await wrote(C1, '12:00:00');
     expect(await ofNode1('10:00', '11:00')).toEqual([]);
     // Runs that ended before were dropped.
-    await db.client.query("UPDATE kw.metric_catalogue SET since = '-infinity'");
+    await db.client.query("UPDATE kw.metric_catalogue SET since = '2020-01-01'");
     await db.client.query(
       `UPDATE kw.settings SET value = to_jsonb($1::timestamptz) WHERE name = 'runs_dropped_before'`,
       [`${day} 10:25Z`],
