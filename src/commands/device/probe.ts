@@ -41,8 +41,10 @@ export default class DeviceProbe extends KwCommand {
     const { loadSettings } = await import('../../lib/config/settings.ts');
     const { formatProbe, formatStep, probe } = await import('../../lib/devices/probe.ts');
     const { parseDurationMs } = await import('../../lib/time.ts');
+    const settings = loadSettings({ config: flags.config });
     const report = await probe(args.url, {
-      urlContext: urlContext(loadSettings({ config: flags.config }), process.cwd(), flags.credential),
+      urlContext: urlContext(settings, process.cwd(), flags.credential),
+      dataFolder: settings.dataFolder,
       timeoutMs: parseDurationMs(flags.timeout),
       deviceId: flags.device,
       onStep: flags.verbose ? (step) => this.logToStderr(formatStep(step)) : undefined,

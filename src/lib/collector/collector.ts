@@ -35,7 +35,7 @@ import type { Target } from './target.ts';
 import { Writer } from './writer.ts';
 
 export interface CollectorOptions {
-  readonly settings: Pick<Settings, 'collector' | 'limits'>;
+  readonly settings: Pick<Settings, 'collector' | 'limits'> & Partial<Pick<Settings, 'dataFolder'>>;
   readonly database: DatabaseTarget;
   readonly identity: CollectorIdentity;
   readonly logger: Logger;
@@ -110,6 +110,7 @@ export class Collector {
       monotonicMs,
       nowUs,
       streams: this.#streamSurroundings(nowUs),
+      dataFolder: settings.dataFolder,
       onResult: (target, _loop, result) => this.#accept(target, result),
       onGone: ({ counters }) => {
         this.#gone.missed += counters.missed;

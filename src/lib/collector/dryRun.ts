@@ -13,7 +13,7 @@ import { Schedule } from './schedule.ts';
 
 export interface DryRunOptions {
   readonly entries: readonly MetricEntry[];
-  readonly settings: Pick<Settings, 'collector' | 'limits'>;
+  readonly settings: Pick<Settings, 'collector' | 'limits'> & Partial<Pick<Settings, 'dataFolder'>>;
   /** Read everything once instead of at the configured periods. */
   readonly once: boolean;
   readonly onSample: (sample: Sample) => void;
@@ -52,6 +52,7 @@ export async function dryRun(options: DryRunOptions): Promise<DryRun> {
     phaseGridMs: settings.collector.phaseGridMs,
     monotonicMs: () => clock.monotonicMs(),
     nowUs: () => wallClock.nowUs(),
+    dataFolder: settings.dataFolder,
     onGone: () => {},
     onDefect: (target, error) =>
       onProblem(`${target.hostPort}: a driver failed, which is a defect of kw: ${error}`),

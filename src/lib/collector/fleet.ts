@@ -18,6 +18,8 @@ export interface FleetChange {
 
 export interface FleetSurroundings extends TargetSurroundings {
   readonly streams: StreamSurroundings;
+  /** Where drivers may keep what they learned; undefined: nowhere. */
+  readonly dataFolder?: string | undefined;
   /** The target is not configured any more: its counters are asked for the last time. */
   readonly onGone: (target: AnyTarget) => void;
 }
@@ -149,6 +151,7 @@ export class Fleet {
       nowUs: this.#surroundings.nowUs,
       isConfiguredMetric: (device, metric) =>
         this.#configured.has(`${device}\n${metric}`) || this.#isStreamed(device, metric),
+      dataFolder: this.#surroundings.dataFolder,
     };
     if (isStreamDriver(driver)) {
       return new StreamTarget(key, driver, entries, context, this.#promotions, this.#surroundings.streams);

@@ -17,6 +17,8 @@ export interface ProbeOptions {
   readonly timeoutMs: number;
   /** Default: the host of the URL. */
   readonly deviceId?: string | undefined;
+  /** Where drivers may keep what they learned; undefined: nowhere. */
+  readonly dataFolder?: string | undefined;
   /** Called at each step that the driver tells, for `--verbose`. */
   readonly onStep?: ((step: ProbeStep) => void) | undefined;
 }
@@ -57,7 +59,7 @@ export async function probe(text: string, options: ProbeOptions): Promise<ProbeR
   const driver = driverOf(text);
   const url = readUrl(driver, () => driver.parseUrl(text, options.urlContext));
   const deviceId = options.deviceId ?? hostOf(url);
-  const { onStep } = options;
+  const { onStep, dataFolder } = options;
   const steps: ProbeStep[] = [];
   const startMs = performance.now();
   const trace = ({ step, text: what }: TraceStep) => {
@@ -65,7 +67,7 @@ export async function probe(text: string, options: ProbeOptions): Promise<ProbeR
     steps.push({ step, text: what, at_ms });
     onStep?.({ step, text: what, at_ms });
   };
-  const context = { nowUs, isConfiguredMetric: () => false, ...(onStep && { trace }) };
+  const context = { nowUs, isConfiguredMetric: () => false, dataFolder, ...(onStep && { trace }) };
   if (isStreamDriver(driver)) {
     const asked = { deviceId, url, metricId: METRIC_ID, context, timeoutMs: options.timeoutMs };
     const { result, facts } = await probeStream(driver, asked);
