@@ -1,6 +1,7 @@
 /** The IPMI driver: sensors by name or record id as Kwollect reads them, and power over DCMI. */
 import { DeviceUrlError, type Driver, type SessionContext, type UrlContext } from '../driver.ts';
 import { BmcSession } from './bmcSession.ts';
+import { discoverIpmi, parseIpmiDeviceUrl } from './discover.ts';
 import { DCMI_QUANTITIES, isDcmiQuantity } from './powerTask.ts';
 import { type IpmiUrl, parseIpmiUrl, URL_FORM } from './url.ts';
 
@@ -8,7 +9,8 @@ export const ipmiDriver: Driver<IpmiUrl> = {
   schemes: ['ipmisensor', 'ipmi-dcmi'],
   urlForm: URL_FORM,
   parseUrl: parseMetricUrl,
-  parseDeviceUrl: parseIpmiUrl,
+  parseDeviceUrl: parseIpmiDeviceUrl,
+  discover: discoverIpmi,
   open: (_deviceId: string, url: IpmiUrl, context: SessionContext) => new BmcSession(url, context),
 };
 

@@ -9,13 +9,15 @@
 import { closest } from '../../didYouMean.ts';
 import type { Problem } from '../driver.ts';
 import { IpmiError } from './errors.ts';
-import { codeText, type Requester } from './requester.ts';
+import type { Requester } from './requester.ts';
 import type { SdrCache } from './sdrCache.ts';
 import { decodeSensorRecord, type Sensor, sensorsOf } from './sdrRecord.ts';
 import { type RepositoryState, readRecords, readRepositoryState } from './sdrRepository.ts';
 
 /** How often a BMC is asked whether its records have changed: firmware updates, another power supply. */
 const CHECK_MS = 300_000;
+/** The same when a sensor that was there is gone. */
+const CHECK_SOON_MS = 30_000;
 /** After records that cannot be read, doubling. Not answering at all is the session's affair. */
 const RETRY_MS = 10_000;
 const RETRY_MAX_MS = 600_000;
@@ -35,6 +37,7 @@ export class SensorCatalogue {
   #retryMs = RETRY_MS;
   /** On performance.now(). */
   #nextMs = 0;
+  #checkedMs = 0;
   /** For people: where the records came from. */
   origin = '';
 
@@ -49,6 +52,10 @@ export class SensorCatalogue {
     return this.#sensors;
   }
 
+  get isLoading(): boolean {
+    return this.#loading !== undefined;
+  }
+
   /** Waits for the sensors, not longer than `deadlineMs` (on performance.now()): what is wrong, if they are not there. */
   async ready(deadlineMs: number): Promise<Problem | undefined> {
     const nowMs = performance.now();
@@ -61,9 +68,9 @@ export class SensorCatalogue {
     return { kind: 'timeout', message };
   }
 
-  /** A sensor is gone: the records are compared at the next poll instead of in some minutes. */
+  /** A sensor is gone: the records are compared soon, not in some minutes. */
   checkSoon(): void {
-    this.#nextMs = Math.min(this.#nextMs, performance.now());
+    this.#nextMs = Math.min(this.#nextMs, this.#checkedMs + CHECK_SOON_MS);
   }
 
   async #load(): Promise<void> {
@@ -71,7 +78,8 @@ export class SensorCatalogue {
       await this.#update();
       this.#failure = undefined;
       this.#retryMs = RETRY_MS;
-      this.#nextMs = performance.now() + CHECK_MS;
+      this.#checkedMs = performance.now();
+      this.#nextMs = this.#checkedMs + CHECK_MS;
     } catch (error) {
       if (!(error instanceof IpmiError)) throw error;
       this.#failure = error.toProblem();
@@ -165,9 +173,4 @@ async function before(work: Promise<void>, deadlineMs: number): Promise<void> {
   });
   await Promise.race([work, deadline]);
   clearTimeout(timer);
-}
-
-/** For messages about one sensor. */
-export function refusalText(name: string, code: number): string {
-  return `${JSON.stringify(name)}: ${codeText(code)}`;
 }
