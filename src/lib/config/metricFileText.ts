@@ -67,7 +67,7 @@ function entryOf(finding: Finding, deviceId: string, options: MetricFileOptions)
   if (Object.keys(labels).length > 0) {
     const map = new YAMLMap();
     map.flow = true;
-    for (const [label, text] of Object.entries(labels)) map.set(label, text);
+    for (const [label, text] of Object.entries(labels)) map.set(label, deviceText(text, MAX_LABEL));
     entry.set('labels', map);
   }
   if (unit !== undefined) entry.set('unit', unit);
@@ -94,6 +94,9 @@ function placeOf(
     labels: { _device_alias: part.alias, ...Object.fromEntries(rest) },
   };
 }
+
+/** Labels are cut before, in discover.ts; this is for what cannot be written in one line. */
+const MAX_LABEL = 1024;
 
 /** What may be a node: names that people write for other things have blanks. */
 const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
@@ -136,5 +139,6 @@ export function variablesOf(urls: readonly string[]): string[] {
 }
 
 function numberText(value: number | string): string {
-  return typeof value === 'number' ? String(Number(value.toPrecision(12))) : JSON.stringify(value);
+  if (typeof value === 'string') return JSON.stringify(value);
+  return String(Number.isInteger(value) ? value : Number(value.toPrecision(12)));
 }

@@ -75,17 +75,14 @@ function checkProfile(driver: AnyDriver, profile: string | undefined): void {
   );
 }
 
-/** Labels cut until they can be stored: names that people gave may be long. */
+/** Labels as one line each, cut until they can be stored: names that people gave may be long. */
 function storableLabels(labels: Labels): Labels {
-  let limit = 120;
-  let storable = labels;
-  while (labelsProblem(storable) !== undefined && limit > 1) {
-    limit = Math.floor(limit / 2);
-    storable = Object.fromEntries(
+  for (let limit = 120; ; limit = Math.floor(limit / 2)) {
+    const storable = Object.fromEntries(
       Object.entries(labels).map(([name, value]) => [name, deviceText(value, limit)]),
     );
+    if (labelsProblem(storable) === undefined || limit === 0) return storable;
   }
-  return storable;
 }
 
 /** A finding as JSON for programs: the keys of a metric file, the value, and the order. */

@@ -28,49 +28,6 @@ export const apcRpdu2: Profile = {
   objectIds: ['1.3.6.1.4.1.318.1.3.4.5', '1.3.6.1.4.1.318.1.3.4.6', '1.3.6.1.4.1.318.1.3.4.9'],
   tables: [
     {
-      // rPDU2OutletMeteredStatusTable: only of models that meter each outlet.
-      columns: {
-        module: `${RPDU2}.9.4.3.1.2`,
-        name: `${RPDU2}.9.4.3.1.3`,
-        number: `${RPDU2}.9.4.3.1.4`,
-        current: `${RPDU2}.9.4.3.1.6`,
-        power: `${RPDU2}.9.4.3.1.7`,
-        energy: `${RPDU2}.9.4.3.1.11`,
-      },
-      key: 'power',
-      measures(row) {
-        const outlet = outletOf(row.text('number') ?? row.index, row.text('name'), moduleOf(row));
-        return [
-          known(row, {
-            column: 'power',
-            metricId: metricName(['pdu', 'outlet', 'power'], 'watt'),
-            unit: 'watt',
-            description: 'Power of outlet {outlet}',
-            periodMs: PDU_MS,
-            ...outlet,
-          }),
-          known(row, {
-            column: 'energy',
-            metricId: metricName(['pdu', 'outlet', 'energy'], 'joule', { counter: true }),
-            unit: 'joule',
-            scale: TENTH_KWH,
-            description: 'Energy of outlet {outlet} since its counter was last reset, in steps of 0.1 kWh',
-            periodMs: SLOW_MS,
-            ...outlet,
-          }),
-          known(row, {
-            column: 'current',
-            metricId: metricName(['pdu', 'outlet', 'current'], 'ampere'),
-            unit: 'ampere',
-            scale: 0.1,
-            description: 'Current of outlet {outlet}',
-            periodMs: SLOW_MS,
-            ...outlet,
-          }),
-        ];
-      },
-    },
-    {
       // rPDU2DeviceStatusTable
       columns: {
         module: `${RPDU2}.4.3.1.2`,
@@ -118,6 +75,49 @@ export const apcRpdu2: Profile = {
             description: 'Power factor of the whole PDU',
             periodMs: SLOW_MS,
             labels,
+          }),
+        ];
+      },
+    },
+    {
+      // rPDU2OutletMeteredStatusTable: only of models that meter each outlet.
+      columns: {
+        module: `${RPDU2}.9.4.3.1.2`,
+        name: `${RPDU2}.9.4.3.1.3`,
+        number: `${RPDU2}.9.4.3.1.4`,
+        current: `${RPDU2}.9.4.3.1.6`,
+        power: `${RPDU2}.9.4.3.1.7`,
+        energy: `${RPDU2}.9.4.3.1.11`,
+      },
+      key: 'power',
+      measures(row) {
+        const outlet = outletOf(row.text('number') ?? row.index, row.text('name'), moduleOf(row));
+        return [
+          known(row, {
+            column: 'power',
+            metricId: metricName(['pdu', 'outlet', 'power'], 'watt'),
+            unit: 'watt',
+            description: 'Power of outlet {outlet}',
+            periodMs: PDU_MS,
+            ...outlet,
+          }),
+          known(row, {
+            column: 'energy',
+            metricId: metricName(['pdu', 'outlet', 'energy'], 'joule', { counter: true }),
+            unit: 'joule',
+            scale: TENTH_KWH,
+            description: 'Energy of outlet {outlet} since its counter was last reset, in steps of 0.1 kWh',
+            periodMs: SLOW_MS,
+            ...outlet,
+          }),
+          known(row, {
+            column: 'current',
+            metricId: metricName(['pdu', 'outlet', 'current'], 'ampere'),
+            unit: 'ampere',
+            scale: 0.1,
+            description: 'Current of outlet {outlet}',
+            periodMs: SLOW_MS,
+            ...outlet,
           }),
         ];
       },

@@ -68,6 +68,18 @@ export const eatonEpdu: Profile = {
   objectIds: ['1.3.6.1.4.1.534.6.6.7'],
   tables: [
     {
+      // inputTotalPowerTable: the input as a whole, index strap.input
+      columns: { power: `${EPDU}.3.5.1.4`, energy: `${EPDU}.3.5.1.5` },
+      key: 'power',
+      measures(row) {
+        const labels = { ...unitOf(row), input: indexPart(row.index, 1) };
+        return [
+          measure(row, 'power', 'total', 'input {input}, all phases', POWER, { labels }),
+          measure(row, 'energy', 'total', 'input {input}, all phases', ENERGY, { labels }),
+        ];
+      },
+    },
+    {
       // outletPowerTable, with outletID and outletName of outletTable
       columns: {
         id: `${EPDU}.6.1.1.2`,
@@ -79,21 +91,12 @@ export const eatonEpdu: Profile = {
       key: 'power',
       measures: (row) => [
         measure(row, 'power', 'outlet', 'outlet {outlet}', POWER, outlet(row)),
-        measure(row, 'energy', 'outlet', 'outlet {outlet}', ENERGY, outlet(row)),
+        // outletWh is 0, not -1, of an outlet that is not metered.
+        isKnown(row, 'power')
+          ? measure(row, 'energy', 'outlet', 'outlet {outlet}', ENERGY, outlet(row))
+          : undefined,
         measure(row, 'current', 'outlet', 'outlet {outlet}', CURRENT, outlet(row)),
       ],
-    },
-    {
-      // inputTotalPowerTable: the input as a whole, index strap.input
-      columns: { power: `${EPDU}.3.5.1.4`, energy: `${EPDU}.3.5.1.5` },
-      key: 'power',
-      measures(row) {
-        const labels = { ...unitOf(row), input: indexPart(row.index, 1) };
-        return [
-          measure(row, 'power', 'total', 'input {input}, all phases', POWER, { labels }),
-          measure(row, 'energy', 'total', 'input {input}, all phases', ENERGY, { labels }),
-        ];
-      },
     },
     {
       // inputPowerTable: index strap.input.line; inputPowerMeasType 1 to 3 are the phases, 4 the total

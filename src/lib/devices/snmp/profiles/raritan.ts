@@ -47,6 +47,9 @@ const UNITS: Readonly<Record<string, readonly [unit: string, scale: number]>> = 
 /** The unit where the agent does not tell: energy in Wh, humidity in percent. */
 const SCALE_BY_TYPE: Readonly<Record<string, number>> = { 8: 3600, 11: 0.01 };
 
+/** Types that are those of the whole PDU when an inlet has them: power and energy. */
+const WHOLE = ['5', '6', '7', '8'];
+
 /** Types that are read at the period of a PDU; the others change slowly or follow from these. */
 const FAST = ['5'];
 
@@ -104,6 +107,21 @@ export const raritanPdu2: Profile = {
   tables: [
     {
       columns: {
+        available: `${MEASUREMENTS}.2.3.1.2`,
+        value: `${MEASUREMENTS}.2.3.1.4`,
+        unit: `${CONFIGURATION}.3.4.1.6`,
+        digits: `${CONFIGURATION}.3.4.1.7`,
+      },
+      key: 'value',
+      measures(row) {
+        const labels = { ...pduOf(row.index), inlet: indexPart(row.index, 1) };
+        const type = indexPart(row.index, 2);
+        const words = ['pdu', WHOLE.includes(type) ? 'total' : 'inlet'];
+        return [sensor(row, type, words, 'inlet {inlet}', { labels })];
+      },
+    },
+    {
+      columns: {
         available: `${MEASUREMENTS}.4.3.1.2`,
         value: `${MEASUREMENTS}.4.3.1.4`,
         unit: `${CONFIGURATION}.5.4.1.6`,
@@ -116,20 +134,6 @@ export const raritanPdu2: Profile = {
         const number = row.text('label') || indexPart(row.index, 1);
         const outlet = outletOf(number, row.text('name'), pduOf(row.index));
         return [sensor(row, indexPart(row.index, 2), ['pdu', 'outlet'], 'outlet {outlet}', outlet)];
-      },
-    },
-    {
-      columns: {
-        available: `${MEASUREMENTS}.2.3.1.2`,
-        value: `${MEASUREMENTS}.2.3.1.4`,
-        unit: `${CONFIGURATION}.3.4.1.6`,
-        digits: `${CONFIGURATION}.3.4.1.7`,
-      },
-      key: 'value',
-      measures(row) {
-        const inlet = indexPart(row.index, 1);
-        const labels = { ...pduOf(row.index), inlet };
-        return [sensor(row, indexPart(row.index, 2), ['pdu', 'inlet'], 'inlet {inlet}', { labels })];
       },
     },
     {
