@@ -6,7 +6,8 @@ SELECT collector_id AS id, name, host, version,
   (extract(epoch FROM written_up_to) * 1e6)::bigint AS written_us,
   extract(epoch FROM clock_timestamp() - seen_at)::float8 AS age_s,
   extract(epoch FROM clock_timestamp() - written_up_to)::float8 AS lag_s,
-  counters, endpoint
+  (counters ->> 'reported_us')::bigint AS reported_us,
+  counters - 'reported_us' AS counters, endpoint
 FROM kw.collectors
 WHERE seen_at > now() - interval '30 days'
 ORDER BY name, started_at

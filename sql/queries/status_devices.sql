@@ -1,5 +1,5 @@
 -- Times in microseconds since the epoch.
-SELECT c.collector_id, c.name AS collector, d.device_id AS device, d.protocol, d.up,
+SELECT c.collector_id, c.name AS collector, d.device_id, d.protocol, d.up,
   (extract(epoch FROM d.last_poll_at) * 1e6)::bigint AS poll_us,
   (extract(epoch FROM d.last_up_at) * 1e6)::bigint AS up_us,
   d.poll_ms, d.period_ms, d.polls, d.missed, d.errors, d.last_error

@@ -3,6 +3,7 @@ import { format } from 'node:util';
 import { Command } from '@oclif/core';
 import { EXIT_FAILURE, KwError } from '../lib/errors.ts';
 import { printableLines } from '../lib/printable.ts';
+import { errorJson, machineJson } from './json.ts';
 import { usageError } from './usageError.ts';
 
 export abstract class KwCommand extends Command {
@@ -23,12 +24,17 @@ export abstract class KwCommand extends Command {
     const error = thrown instanceof KwError ? thrown : this.#usageError(thrown);
     if (error === undefined) return super.catch(thrown);
     if (this.jsonEnabled()) {
-      this.logJson({ error: { message: error.message, code: error.code, hint: error.hint } });
+      this.logJson(errorJson(error));
     } else {
       this.logToStderr(`kw: ${error.message}`);
       if (error.hint) this.logToStderr(`    ${error.hint}`);
     }
     return this.exit(error.exit ?? EXIT_FAILURE);
+  }
+
+  /** See json.ts. */
+  protected override toSuccessJson(result: unknown): unknown {
+    return machineJson(result);
   }
 
   #usageError(error: Error): KwError | undefined {

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { EXIT_FAILURE, KwError } from '../lib/errors.ts';
 import { printableLines } from '../lib/printable.ts';
 import type { PrologIo } from '../lib/prolog/commands.ts';
+import { errorJson, machineJson } from './json.ts';
 
 type Value = string | boolean | (string | boolean)[] | undefined;
 type Values = Record<string, Value>;
@@ -78,11 +79,11 @@ export async function runQuick(argv: readonly string[]): Promise<boolean> {
       json,
       note: (line) => tell(line),
     });
-    if (json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    if (json) process.stdout.write(`${JSON.stringify(machineJson(result), null, 2)}\n`);
   } catch (error) {
     if (!(error instanceof KwError)) throw error;
-    const { message, code, hint } = error;
-    if (json) process.stdout.write(`${JSON.stringify({ error: { message, code, hint } }, null, 2)}\n`);
+    const { message, hint } = error;
+    if (json) process.stdout.write(`${JSON.stringify(errorJson(error), null, 2)}\n`);
     else tell(`kw: ${message}${hint ? `\n    ${hint}` : ''}`);
     process.exitCode = error.exit ?? EXIT_FAILURE;
   }

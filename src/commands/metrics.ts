@@ -37,7 +37,7 @@ export default class Metrics extends KwCommand {
     const { withClient } = await import('../lib/database/resolve.ts');
     const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
     const { listMetrics } = await import('../lib/metrics/listMetrics.ts');
-    const { formatAge, formatUtc, nowUs } = await import('../lib/time.ts');
+    const { formatAge, nowUs } = await import('../lib/time.ts');
     const settings = loadSettings(flags);
     const request = { jobs: flags.job, devices: flags.device, metrics: flags.metric };
     const list = await withClient(settings, async (client) => {
@@ -49,7 +49,7 @@ export default class Metrics extends KwCommand {
     const metrics = list.metrics.filter(
       ({ state }) => (!flags.enabled || state === 'enabled') && (!flags.available || state === 'optional'),
     );
-    if (this.jsonEnabled()) return metrics.map((metric) => jsonOf(metric, formatUtc));
+    if (this.jsonEnabled()) return { metrics: metrics.map(jsonOf) };
     if (metrics.length === 0) {
       this.logToStderr(
         list.metrics.length === 0
@@ -65,13 +65,8 @@ export default class Metrics extends KwCommand {
   }
 }
 
-function jsonOf(metric: ListedMetric, formatUtc: (us: number) => string): object {
-  const { lastUs, lastValue, lastText, periodMs, ...names } = metric;
-  return {
-    ...names,
-    period_ms: periodMs,
-    last_timestamp: lastUs === undefined ? undefined : formatUtc(lastUs),
-    last_value: lastValue !== undefined && Number.isFinite(lastValue) ? lastValue : undefined,
-    last_text: lastText,
-  };
+function jsonOf(metric: ListedMetric): object {
+  const { device, metric: name, lastUs, lastValue, ...others } = metric;
+  const finite = lastValue !== undefined && Number.isFinite(lastValue);
+  return { deviceId: device, metricId: name, ...others, lastUs, lastValue: finite ? lastValue : undefined };
 }

@@ -97,7 +97,7 @@ export function checkLine(report: StatusReport): { level: Level; line: string } 
 }
 
 function names(devices: readonly DeviceReport[]): string {
-  const shown = devices.slice(0, NAMES_SHOWN).map(({ device }) => device);
+  const shown = devices.slice(0, NAMES_SHOWN).map(({ device_id }) => device_id);
   if (devices.length > NAMES_SHOWN) shown.push('...');
   return shown.join(', ');
 }

@@ -73,7 +73,7 @@ export function withOwn(all: StatusReport, own: StatusReport): StatusReport {
   return {
     ...all,
     collectors: all.collectors.map((one) => fresh.get(one.id) ?? one),
-    devices: devices.sort((a, b) => order(a.collector, b.collector) || order(a.device, b.device)),
+    devices: devices.sort((a, b) => order(a.collector, b.collector) || order(a.device_id, b.device_id)),
   };
 }
 
@@ -102,6 +102,7 @@ interface CollectorRow {
   seen_us: number;
   stopped_us: number | null;
   written_us: number | null;
+  reported_us: number | null;
   age_s: number;
   lag_s: number | null;
   counters: CollectorReport['counters'];
@@ -119,6 +120,7 @@ function collectorOf(row: CollectorRow): CollectorReport {
     started_at: formatUtc(row.started_us),
     seen_at: formatUtc(row.seen_us),
     stopped_at: time(row.stopped_us),
+    reported_at: time(row.reported_us),
     written_up_to: time(row.written_us),
     lag_seconds: row.lag_s,
     database_problem: null,
@@ -130,7 +132,7 @@ function collectorOf(row: CollectorRow): CollectorReport {
 interface DeviceRow
   extends Pick<
     DeviceReport,
-    'collector_id' | 'collector' | 'device' | 'protocol' | 'up' | 'poll_ms' | 'period_ms'
+    'collector_id' | 'collector' | 'device_id' | 'protocol' | 'up' | 'poll_ms' | 'period_ms'
   > {
   polls: number;
   missed: number;
@@ -164,6 +166,7 @@ const reportSchema: z.ZodType<StatusReport> = z.object({
       started_at: text,
       seen_at: text,
       stopped_at: textOrNull,
+      reported_at: textOrNull,
       written_up_to: textOrNull,
       lag_seconds: numberOrNull,
       database_problem: textOrNull,
@@ -175,7 +178,7 @@ const reportSchema: z.ZodType<StatusReport> = z.object({
     z.object({
       collector_id: text,
       collector: text,
-      device: text,
+      device_id: text,
       protocol: text,
       up: z.boolean(),
       last_poll: textOrNull,

@@ -16,6 +16,8 @@ export interface CollectorReport {
   readonly started_at: string;
   readonly seen_at: string;
   readonly stopped_at: string | null;
+  /** When it told the counters and the states of its devices; null for one of an older version. */
+  readonly reported_at: string | null;
   /** Every value that it measured before is stored. */
   readonly written_up_to: string | null;
   readonly lag_seconds: number | null;
@@ -29,7 +31,7 @@ export interface DeviceReport {
   readonly collector_id: string;
   /** Name of the collector. */
   readonly collector: string;
-  readonly device: string;
+  readonly device_id: string;
   readonly protocol: string;
   readonly up: boolean;
   readonly last_poll: string | null;
@@ -68,6 +70,7 @@ export function collectorReport(collector: Collector): StatusReport {
         started_at: formatUtc(identity.startedAtUs),
         seen_at: formatUtc(atUs),
         stopped_at: null,
+        reported_at: formatUtc(atUs),
         written_up_to: writtenUpToUs === undefined ? null : formatUtc(writtenUpToUs),
         lag_seconds: writtenUpToUs === undefined ? null : (atUs - writtenUpToUs) / 1e6,
         database_problem: writer.awayMs === undefined ? null : (writer.lastProblem ?? null),
@@ -84,7 +87,7 @@ function deviceReport({ id, name }: Collector['identity'], status: DeviceStatus)
   return {
     collector_id: id,
     collector: name,
-    device: status.device,
+    device_id: status.device,
     protocol: status.protocol,
     up: status.up,
     last_poll: lastPollUs === undefined ? null : formatUtc(lastPollUs),

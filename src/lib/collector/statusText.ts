@@ -6,6 +6,8 @@ import type { CollectorReport, DeviceReport, StatusReport } from './statusReport
 
 /** With more devices than this, only those that need attention are shown unless all are asked for. */
 const FEW = 30;
+/** The age of what a collector told is shown beyond this. */
+const NEW_ENOUGH_US = 5e6;
 
 /** The tables, and a remark about what was left out. */
 export function statusText(report: StatusReport, all: boolean): { text: string; remark: string | undefined } {
@@ -13,10 +15,28 @@ export function statusText(report: StatusReport, all: boolean): { text: string; 
   const troubled = report.devices.filter(needsAttention);
   const few = report.devices.length <= FEW;
   const shown = all || few ? report.devices : troubled;
+  // A collector of another host tells its counters and devices every twenty seconds.
+  const age = ({ state, reported_at }: CollectorReport): string => {
+    const ageUs = nowUs - (timeUs(reported_at) ?? nowUs);
+    return state === 'running' && ageUs > NEW_ENOUGH_US ? `${formatAge(ageUs)} ago` : '';
+  };
+  const old = report.collectors.some((collector) => age(collector) !== '');
   const parts = [
     listing(
-      ['COLLECTOR', 'HOST', 'STATE', 'LAG', 'READ', 'STORED', 'WAITING', 'REFUSED', 'LOST', 'MISSED'],
-      report.collectors.map((collector) => collectorRow(collector)),
+      [
+        'COLLECTOR',
+        'HOST',
+        'STATE',
+        'LAG',
+        'READ',
+        'STORED',
+        'WAITING',
+        'REFUSED',
+        'LOST',
+        'MISSED',
+        ...(old ? ['AS OF'] : []),
+      ],
+      report.collectors.map((collector) => [...collectorRow(collector), ...(old ? [age(collector)] : [])]),
     ),
   ];
   if (shown.length > 0) {
@@ -67,7 +87,7 @@ function deviceRow(device: DeviceReport, nowUs: number): string[] {
   const { last_poll, poll_ms, period_ms, last_error } = device;
   const errors = Object.entries(device.errors).map(([kind, count]) => `${count} ${kind}`);
   return [
-    device.device,
+    device.device_id,
     device.protocol,
     deviceState(device),
     last_poll === null ? '-' : `${formatAge(Math.max(0, nowUs - (timeUs(last_poll) as number)))} ago`,

@@ -256,7 +256,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
     const status = JSON.parse((await runKw(['status', '--json'], { env })).stdout) as StatusReport;
     expect(status.source).toBe('database');
     expect(status.collectors).toMatchObject([{ state: 'running', database_problem: null }]);
-    expect(status.devices.map(({ device, up }) => [device, up])).toEqual([
+    expect(status.devices.map(({ device_id, up }) => [device_id, up])).toEqual([
       ['dead', false],
       ['pdu-1', true],
       ['pdu-2', true],

@@ -66,8 +66,8 @@ on demand  nothing
     const json = kw('--json');
     expect(json.status).toBe(1);
     expect(JSON.parse(json.stdout)).toEqual({
-      settingsFile: join(folder, 'kw.yaml'),
-      metricsDir: join(folder, 'metrics.d'),
+      settings_file: join(folder, 'kw.yaml'),
+      metrics_dir: join(folder, 'metrics.d'),
       errors: 1,
       warnings: 0,
       problems: [
@@ -79,8 +79,8 @@ on demand  nothing
         },
       ],
       collection: {
-        always: { devices: 1, metrics: 1, wholePages: 0, valuesPerSecond: 1 },
-        onDemand: { devices: 0, metrics: 0, wholePages: 0, valuesPerSecond: 0 },
+        always: { devices: 1, metrics: 1, whole_pages: 0, values_per_second: 1 },
+        on_demand: { devices: 0, metrics: 0, whole_pages: 0, values_per_second: 0 },
       },
     });
   });

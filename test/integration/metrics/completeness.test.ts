@@ -280,32 +280,44 @@ describe('completeness', () => {
     const json = await runKw(['metrics', '--job', '5', '--device', 'node-1', '--metric', 'mine', '--json'], {
       env,
     });
-    expect(JSON.parse(json.stdout)).toEqual([
-      {
-        device: 'node-1',
-        metric: 'mine',
-        state: 'pushed',
-        last_timestamp: `${day}T10:00:50.000000+00:00`,
-        last_text: 'hello',
-      },
-    ]);
+    const unknown = { entry: null, origin: null, description: null, last_value: null };
+    expect(JSON.parse(json.stdout)).toEqual({
+      metrics: [
+        {
+          ...unknown,
+          device_id: 'node-1',
+          metric_id: 'mine',
+          state: 'pushed',
+          period_ms: null,
+          protocol: null,
+          unit: null,
+          last_at: `${day}T10:00:50.000000+00:00`,
+          last_text: 'hello',
+        },
+      ],
+    });
     const available = await runKw(['metrics', '--available', '--json'], { env });
-    expect(JSON.parse(available.stdout)).toEqual([
-      {
-        device: 'node-1',
-        metric: 'fast_watt',
-        state: 'optional',
-        period_ms: 1000,
-        protocol: 'snmp',
-        unit: 'W',
-      },
-    ]);
+    expect(JSON.parse(available.stdout)).toEqual({
+      metrics: [
+        {
+          ...unknown,
+          device_id: 'node-1',
+          metric_id: 'fast_watt',
+          state: 'optional',
+          period_ms: 1000,
+          protocol: 'snmp',
+          unit: 'W',
+          last_at: null,
+          last_text: null,
+        },
+      ],
+    });
     await db.client.query(
       "INSERT INTO kw.promoted_metrics (device_id, metric_id, expires_at) VALUES ('node-1', 'fast.*', now() + interval '1 hour')",
     );
-    expect(JSON.parse((await runKw(['metrics', '--enabled', '--json'], { env })).stdout)).toMatchObject([
-      { metric: 'fast_watt', state: 'enabled' },
-    ]);
+    expect(JSON.parse((await runKw(['metrics', '--enabled', '--json'], { env })).stdout)).toMatchObject({
+      metrics: [{ metric_id: 'fast_watt', state: 'enabled' }],
+    });
     expect((await runKw(['metrics'], { env })).stdout).toBe(
       [
         'metric      unit  period  read     devices',

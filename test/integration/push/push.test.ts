@@ -82,7 +82,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
     const args = ['--device', 'node-1', '--at', '2026-01-02T03:04:05.678901+01:00', '--label', 'run=3'];
     const { code, stdout } = await kw(['push', ...args, '--label', 'a=b=c', 'm', '-1.5', '--json']);
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ stored: 1, refused: 0, refusals: [], removedLabels: 0 });
+    expect(JSON.parse(stdout)).toEqual({ stored: 1, refused: 0, refusals: [], removed_labels: 0 });
     expect(await stored()).toEqual(['2026-01-02 02:04:05.678901+00 node-1 m -1.5 {"a":"b=c","run":"3"}']);
   });
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { withOwn } from '../../../src/lib/collector/statusRead.ts';
 import type { CollectorReport, DeviceReport, StatusReport } from '../../../src/lib/collector/statusReport.ts';
+import { statusText } from '../../../src/lib/collector/statusText.ts';
 
 const OWN = '00000000-0000-4000-8000-000000000001';
 const OTHER = '00000000-0000-4000-8000-000000000002';
@@ -16,6 +17,7 @@ function collector(id: string, name: string, refused: string | undefined): Colle
     started_at: '2026-11-22T10:00:00.000000+00:00',
     seen_at: '2026-11-22T10:00:00.000000+00:00',
     stopped_at: null,
+    reported_at: null,
     written_up_to: null,
     lag_seconds: null,
     database_problem: null,
@@ -28,7 +30,7 @@ function device(collector_id: string, collector: string, name: string, polls: nu
   return {
     collector_id,
     collector,
-    device: name,
+    device_id: name,
     protocol: 'snmp',
     up: true,
     last_poll: null,
@@ -76,5 +78,25 @@ describe('the status of all collectors', () => {
   it('has nothing of a collector of this machine that writes to another database', () => {
     const others = { ...heard, collectors: heard.collectors.slice(1), devices: heard.devices.slice(0, 1) };
     expect(withOwn(others, own)).toEqual(others);
+  });
+});
+
+describe('statusText', () => {
+  const told = (reported_at: string | null): StatusReport => ({
+    source: 'database',
+    at: '2026-11-22T10:00:20.000000+00:00',
+    collectors: [{ ...collector(OTHER, 'there', undefined), reported_at }],
+    devices: [],
+  });
+  const lines = (report: StatusReport) => statusText(report, false).text.split('\n');
+
+  it('says how old the account of a collector is, beyond five seconds', () => {
+    expect(lines(told('2026-11-22T10:00:08.000000+00:00'))).toEqual([
+      'COLLECTOR  HOST   STATE    LAG  READ  STORED  WAITING  REFUSED  LOST  MISSED  AS OF',
+      'there      there  running  -    0     0       0        0        0     0       12 s ago',
+    ]);
+    for (const fresh of ['2026-11-22T10:00:16.000000+00:00', null]) {
+      expect(lines(told(fresh))[0]).toMatch(/MISSED$/);
+    }
   });
 });
