@@ -31,9 +31,11 @@ export default class Enabled extends KwCommand {
         until(group),
         group.devices,
       ]);
+      const { terminalWidth } = await import('../lib/output/fit.ts');
       const { listing } = await import('../lib/output/listing.ts');
       if (rows.length === 0) this.logToStderr('nothing is enabled');
-      else this.log(listing(['PATTERN', 'JOB', 'BY', 'UNTIL', 'DEVICES'], rows));
+      else
+        this.log(listing(['PATTERN', 'JOB', 'BY', 'UNTIL', 'DEVICES'], rows, terminalWidth(process.stdout)));
     }
     const time = (us: number | undefined) => (us === undefined ? null : formatUtc(us));
     return {

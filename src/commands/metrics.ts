@@ -60,7 +60,9 @@ export default class Metrics extends KwCommand {
     }
     const { metricOverview, metricTable } = await import('../lib/output/metricTable.ts');
     const detailed = flags.device !== undefined || flags.job !== undefined;
-    process.stdout.write((detailed ? metricTable : metricOverview)(metrics, list.atUs));
+    const { terminalWidth } = await import('../lib/output/fit.ts');
+    const width = terminalWidth(process.stdout);
+    process.stdout.write((detailed ? metricTable : metricOverview)(metrics, list.atUs, width));
     return undefined;
   }
 }

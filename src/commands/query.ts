@@ -87,6 +87,7 @@ export default class Query extends KwCommand {
     const { answer } = await import('../lib/metrics/answer.ts');
     const { readUnits } = await import('../lib/metrics/units.ts');
     const { standardOutput } = await import('../lib/output/destination.ts');
+    const { terminalWidth } = await import('../lib/output/fit.ts');
     const { TableSink } = await import('../lib/output/table.ts');
     const { localTimeZone } = await import('../lib/time.ts');
     const limit = Math.min(asked === 0 ? MAX_TABLE_ROWS : (asked ?? TABLE_ROWS), MAX_TABLE_ROWS);
@@ -96,6 +97,7 @@ export default class Query extends KwCommand {
         timeZone: request.timeZone ?? localTimeZone(),
         summary: request.summary,
         wide,
+        width: terminalWidth(process.stdout),
         unitOf: request.rate ? () => undefined : await readUnits(client, devices && [...devices.keys()]),
       });
       return table;

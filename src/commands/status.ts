@@ -52,8 +52,9 @@ export default class Status extends KwCommand {
       return this.exit(CHECK_EXIT[level]);
     }
     if (this.jsonEnabled()) return report;
+    const { terminalWidth } = await import('../lib/output/fit.ts');
     const { statusText } = await import('../lib/collector/statusText.ts');
-    const { text, remark } = statusText(report, flags.all);
+    const { text, remark } = statusText(report, flags.all, terminalWidth(process.stdout));
     this.log('%s', text);
     if (remark) this.logToStderr(remark);
     for (const { level, message } of judge(report).findings) this.logToStderr('%s', `${level}: ${message}`);

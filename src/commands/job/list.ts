@@ -36,7 +36,9 @@ export default class JobList extends KwCommand {
     const { jobJson, jobRows } = await import('../../lib/jobs/describe.ts');
     if (!this.jsonEnabled()) {
       const { listing } = await import('../../lib/output/listing.ts');
-      if (jobs.length > 0) this.log(listing(...jobRows(jobs, settings.timeZone)));
+      const { terminalWidth } = await import('../../lib/output/fit.ts');
+      if (jobs.length > 0)
+        this.log(listing(...jobRows(jobs, settings.timeZone), terminalWidth(process.stdout)));
       else this.logToStderr(flags.all ? 'there are no jobs' : 'no job runs; see kw job list --all');
     }
     if (cut) this.logToStderr(`there are more than ${flags.limit} jobs: see --limit`);

@@ -10,7 +10,11 @@ const FEW = 30;
 const NEW_ENOUGH_US = 5e6;
 
 /** The tables, and a remark about what was left out. */
-export function statusText(report: StatusReport, all: boolean): { text: string; remark: string | undefined } {
+export function statusText(
+  report: StatusReport,
+  all: boolean,
+  width?: number,
+): { text: string; remark: string | undefined } {
   const nowUs = timeUs(report.at) as number;
   const troubled = report.devices.filter(needsAttention);
   const few = report.devices.length <= FEW;
@@ -37,6 +41,7 @@ export function statusText(report: StatusReport, all: boolean): { text: string; 
         ...(old ? ['AS OF'] : []),
       ],
       report.collectors.map((collector) => [...collectorRow(collector), ...(old ? [age(collector)] : [])]),
+      width,
     ),
   ];
   if (shown.length > 0) {
@@ -55,6 +60,7 @@ export function statusText(report: StatusReport, all: boolean): { text: string; 
       listing(
         heading,
         shown.map((device) => deviceRow(device, nowUs)),
+        width,
       ),
     );
   }

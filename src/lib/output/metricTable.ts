@@ -18,7 +18,7 @@ export interface MetricLine {
 }
 
 /** One line a metric of a device. */
-export function metricTable(metrics: readonly MetricLine[], atUs: number): string {
+export function metricTable(metrics: readonly MetricLine[], atUs: number, width?: number): string {
   return renderTable(
     present([
       { head: 'device', cells: metrics.map(({ device }) => printable(device)) },
@@ -32,11 +32,12 @@ export function metricTable(metrics: readonly MetricLine[], atUs: number): strin
       { head: 'enabled as', cells: metrics.map(({ entry }) => printable(entry ?? '')) },
       { head: 'description', cells: metrics.map(({ description }) => printable(description ?? '')) },
     ]),
+    width,
   );
 }
 
 /** One line a metric: on how many devices, and how fresh the freshest value is. */
-export function metricOverview(metrics: readonly MetricLine[], atUs: number): string {
+export function metricOverview(metrics: readonly MetricLine[], atUs: number, width?: number): string {
   const groups = new Map<string, MetricLine[]>();
   for (const line of metrics) {
     const key = JSON.stringify([line.metric, line.state, line.entry, line.periodMs, line.unit]);
@@ -65,6 +66,7 @@ export function metricOverview(metrics: readonly MetricLine[], atUs: number): st
       { head: 'age', cells: rows.map(({ lines }) => age(freshest(lines), atUs)), right: true },
       { head: 'description', cells: rows.map(({ first }) => printable(first.description ?? '')) },
     ]),
+    width,
   );
 }
 

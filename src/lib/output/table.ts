@@ -3,6 +3,7 @@ import Table from 'cli-table3';
 import { printable } from '../printable.ts';
 import { formatLocal } from '../time.ts';
 import { numberText } from './byteWriter.ts';
+import { fitColumns } from './fit.ts';
 import type { RowSeries, RowSink, SummaryFields } from './row.ts';
 import type { WideColumns } from './wide.ts';
 
@@ -12,6 +13,8 @@ export interface TableOptions {
   /** Unit of a metric of a device, such as `W`. */
   readonly unitOf?: (series: RowSeries) => string | undefined;
   readonly wide?: WideColumns | undefined;
+  /** Of the terminal; undefined cuts nothing. */
+  readonly width?: number | undefined;
 }
 
 const BORDERLESS = {
@@ -99,7 +102,7 @@ export class TableSink implements RowSink {
       }
     }
     if (labels.some((text) => text !== '')) columns.push({ head: 'labels', cells: labels });
-    return renderTable(columns);
+    return renderTable(columns, this.#options.width);
   }
 
   #wide(wide: WideColumns): string {
@@ -114,15 +117,18 @@ export class TableSink implements RowSink {
       }
       line.values.set(index, value);
     }
-    const { timeZone } = this.#options;
+    const { timeZone, width } = this.#options;
+    const tooLong =
+      width !== undefined && wide.names.reduce((sum, name) => sum + name.length + 2, 26) > width;
     const digits = fractionDigits(lines.map(({ timestampUs }) => timestampUs));
     return renderTable([
       {
         head: `time (${timeZone})`,
         cells: lines.map((line) => formatLocal(line.timestampUs, timeZone, digits)),
       },
+      // Numbers are narrow and names are long: in a terminal the parts of a name stand below each other.
       ...wide.names.map((name, index) => ({
-        head: printable(name),
+        head: tooLong ? stacked(printable(name)) : printable(name),
         cells: alignNumbers(
           lines.map(({ values }) => {
             const value = values.get(index);
@@ -142,8 +148,12 @@ export interface Column {
   readonly right?: boolean | undefined;
 }
 
-/** A table without borders, two blanks between columns, no blanks at line ends. */
-export function renderTable(columns: readonly Column[]): string {
+/**
+ * A table without borders, two blanks between columns, no blanks at line ends.
+ * @param width of the terminal; undefined cuts nothing
+ */
+export function renderTable(whole: readonly Column[], width?: number | undefined): string {
+  const columns = fitColumns(whole, width);
   const table = new Table({
     ...BORDERLESS,
     head: columns.map(({ head }) => head),
@@ -178,6 +188,11 @@ function valueText({ value, series }: TableRow): string {
   if (!Number.isNaN(value) || !series.labels.includes('"value_str":')) return numberFor(value);
   const { value_str: text } = JSON.parse(series.labels) as Record<string, unknown>;
   return printable(String(text));
+}
+
+/** Device, metric and labels of a wide column, one below the other. */
+function stacked(name: string): string {
+  return name.replace(/^([^/]*\/)([^{]*)/, '$1\n$2').replace('{', '\n{');
 }
 
 /** As few as show every timestamp, of 0, 3 and 6. */

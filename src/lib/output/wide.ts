@@ -16,7 +16,8 @@ export interface WideColumns {
 
 /**
  * `device/metric`, with the labels behind where one device has a metric several times:
- * `node-1/prom_node_cpu_seconds_total{cpu="0",mode="idle"}`. Sorted by name, numbers in it by size.
+ * `node-1/prom_node_cpu_seconds_total{cpu="0",mode="idle"}`. Sorted by device, then metric, then labels; numbers in them
+ * by size: outlet 2 before outlet 10.
  * @param keyOf series with the same key share a column
  */
 export function wideColumns(
@@ -30,13 +31,17 @@ export function wideColumns(
     byName.set(name, same.set(keyOf(one), one));
   }
   const columns = [...byName].flatMap(([name, same]) =>
-    [...same].map(([key, one]) => ({
-      name: same.size === 1 ? name : name + labelText(one.labels),
-      id: name + key,
-    })),
+    [...same].map(([key, one]) => {
+      const labels = labelText(one.labels);
+      return {
+        name: same.size === 1 ? name : name + labels,
+        id: name + key,
+        order: [one.deviceId, one.metricId, labels],
+      };
+    }),
   );
   const collator = new Intl.Collator('en', { numeric: true });
-  columns.sort((a, b) => collator.compare(a.name, b.name));
+  columns.sort((a, b) => compareParts(collator, a.order, b.order));
   const indexes = new Map(columns.map(({ id }, index) => [id, index]));
   return {
     names: columns.map(({ name }) => name),
@@ -125,6 +130,14 @@ export class WideWriter implements RowWriter {
     });
     out.text(this.#format === 'json' ? '}' : '}\n');
   }
+}
+
+function compareParts(collator: Intl.Collator, a: readonly string[], b: readonly string[]): number {
+  for (const [index, part] of a.entries()) {
+    const difference = collator.compare(part, b[index] ?? '');
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
 function plainName({ deviceId, metricId }: RowSeries): string {

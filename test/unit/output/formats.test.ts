@@ -145,6 +145,31 @@ describe('wide', () => {
     ]);
   });
 
+  it('sorts columns by device, then metric, then labels, numbers by size', () => {
+    const of = (deviceId: string, metricId: string, outlet: string, id: number): RowSeries => ({
+      id,
+      deviceId,
+      metricId,
+      labels: JSON.stringify({ outlet }),
+    });
+    const columns = wideColumns([
+      of('pdu-10', 'a', '1', 0),
+      of('pdu-2', 'watt', '10', 1),
+      of('pdu-2', 'watt', '2', 2),
+      of('pdu-2-port1', 'a', '1', 3),
+      of('pdu-2', 'amps', '1', 4),
+      of('pdu-2.site', 'a', '1', 5),
+    ]);
+    expect(columns.names).toEqual([
+      'pdu-2/amps',
+      'pdu-2/watt{outlet="2"}',
+      'pdu-2/watt{outlet="10"}',
+      'pdu-2-port1/a',
+      'pdu-2.site/a',
+      'pdu-10/a',
+    ]);
+  });
+
   function wide(format: 'csv' | 'json' | 'ndjson'): string {
     const writer = new WideWriter(wideColumns(all), format);
     writer.row(NOW, all[1] as RowSeries, 2);
@@ -228,6 +253,41 @@ describe('table', () => {
         '2026-11-22 10:00:01                1.5',
         '',
       ].join('\n'),
+    );
+  });
+
+  it('stands names below each other when wide does not fit the terminal', () => {
+    const columns = wideColumns([plain, labelled]);
+    const table = new TableSink({ timeZone: 'UTC', wide: columns, width: 50 });
+    table.row(NOW, plain, 1);
+    table.row(NOW, labelled, 22);
+    expect(table.toString().split('\n')).toEqual([
+      'time (UTC)              node-1/    node-2/',
+      '                     power_watt  cpu_total',
+      '2026-11-22 10:00:00           1         22',
+      '',
+    ]);
+  });
+
+  it('is cut to the terminal in its longest texts, and never without one', () => {
+    const long = {
+      ...labelled,
+      id: 9,
+      labels: JSON.stringify({ device: 'a-very-long-name-of-a-disk', mode: 'idle' }),
+    };
+    const tableOf = (width?: number) => {
+      const table = new TableSink({ timeZone: 'UTC', width });
+      table.row(NOW, plain, 1);
+      table.row(NOW, long, 22);
+      return table.toString().split('\n').slice(0, -1);
+    };
+    expect(tableOf(70)).toEqual([
+      'time (UTC)           device  metric      value  labels',
+      '2026-11-22 10:00:00  node-1  power_watt      1',
+      '2026-11-22 10:00:00  node-2  cpu_total      22  device=a-very-long-na…',
+    ]);
+    expect(tableOf()[2]).toBe(
+      '2026-11-22 10:00:00  node-2  cpu_total      22  device=a-very-long-name-of-a-disk mode=idle',
     );
   });
 
