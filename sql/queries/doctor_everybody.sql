@@ -10,4 +10,16 @@ SELECT
    WHERE e.extname = 'timescaledb' AND p.proname = 'add_job' AND EXISTS (
      SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
      WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE')
-   LIMIT 1) AS add_job_open
+   LIMIT 1) AS add_job_open,
+  -- Functions that make large objects; lo_import, which reads files of the server, is the superuser's anyway.
+  ARRAY(
+    SELECT p.oid::regprocedure::text
+    FROM pg_proc p
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN ('lo_creat', 'lo_create', 'lo_from_bytea')
+      AND EXISTS (
+        SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+        WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE')
+    ORDER BY 1) AS large_objects_open,
+  (SELECT count(*) FROM pg_largeobject_metadata)::float8 AS large_objects,
+  pg_total_relation_size('pg_catalog.pg_largeobject')::float8 AS large_object_bytes,
+  ARRAY(SELECT DISTINCT lomowner::regrole::text FROM pg_largeobject_metadata ORDER BY 1 LIMIT 6) AS large_object_owners

@@ -87,7 +87,14 @@ async function lackOfPrivileges(client: SqlClient, unseen: readonly string[]): P
 
 async function examineEverybody(client: SqlClient): Promise<Finding[]> {
   const { rows } = await client.query(readSql('queries/doctor_everybody'));
-  const row = rows[0] as { public_open: boolean; add_job_open: string | null };
+  const row = rows[0] as {
+    public_open: boolean;
+    add_job_open: string | null;
+    large_objects_open: string[];
+    large_objects: number;
+    large_object_bytes: number;
+    large_object_owners: string[];
+  };
   const findings: Finding[] = [];
   const note = (message: string, mend: string) =>
     findings.push({ check: 'everybody', level: 'note', message, mend });
@@ -104,7 +111,31 @@ async function examineEverybody(client: SqlClient): Promise<Finding[]> {
       `REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC; GRANT EXECUTE ON FUNCTION ${name} TO kw_owner`,
     );
   }
-  return findings;
+  if (row.large_objects_open.length > 0) {
+    note(
+      'every login may store large objects, of any size and number',
+      `REVOKE EXECUTE ON FUNCTION ${row.large_objects_open.join(', ')} FROM PUBLIC`,
+    );
+  }
+  return [...findings, ...largeObjects(row)];
+}
+
+/** kw stores none: whatever is there came by another way. */
+function largeObjects(row: {
+  large_objects: number;
+  large_object_bytes: number;
+  large_object_owners: string[];
+}): Finding[] {
+  if (row.large_objects === 0) return [];
+  const owners = row.large_object_owners.join(', ');
+  return [
+    {
+      check: 'large objects',
+      level: 'warning',
+      message: `there are large objects, and kw stores none: ${row.large_objects} of ${owners}, ${Math.ceil(row.large_object_bytes / 1e6)} MB`,
+      mend: "SELECT lo_unlink(oid) FROM pg_largeobject_metadata WHERE lomowner = 'OWNER'::regrole, if nobody needs them",
+    },
+  ];
 }
 
 async function refusal(check: () => Promise<unknown>): Promise<KwError | undefined> {
