@@ -6,7 +6,7 @@
  *   Get Channel Cipher Suites                 silence and errors are borne: then 17 and 3 are tried in turn
  *   Open Session                              full session table; unsupported suite: the next one is tried
  *   RAKP 1, 2                                 unknown user; privilege; wrong password (the code is not right)
- *   RAKP 3, 4                                 wrong K_g (the check value is not right)
+ *   RAKP 3, 4                                 wrong K_g (the check value is not right, and nothing in the session)
  *   Set Session Privilege Level               privilege
  *
  * Whatever fails, the BMC is told to forget the session as far as it has one.
@@ -65,6 +65,8 @@ import type { IpmiLogin } from './url.ts';
 const WRONG_CODES = 2;
 /** For questions that many BMCs do not answer outside of a session. */
 const SHORT_STEPS_MS = [300, 600];
+/** Shorter than usual: what comes behind shows as well whether the session is open. */
+const RAKP3_STEPS_MS = [500, 1000];
 
 export interface OpeningOptions {
   readonly login: IpmiLogin;
@@ -84,6 +86,14 @@ export async function openSession(options: OpeningOptions): Promise<SecureChanne
     return await opening.run();
   } catch (error) {
     opening.forget();
+    if (!opening.gotStuck(error)) throw error;
+  }
+  // The BMC gave a session and then did not know it: what it said may have been damaged, or it began anew.
+  const another = new Opening(options);
+  try {
+    return await another.run();
+  } catch (error) {
+    another.forget();
     throw error;
   }
 }
@@ -130,11 +140,12 @@ class Opening {
     trace?.({ step: 'open', text: `the BMC gives a session with ${suite.text}` });
     const { exchange, key } = await this.#authenticateBmc(suite);
     trace?.({ step: 'authenticate', text: `the BMC knows the user ${this.#userText} and the password` });
-    const channel = await this.#authenticateUs(exchange, key);
-    trace?.({ step: 'authenticate', text: 'both sides have the same session key' });
-    await this.#setPrivilege(channel);
-    trace?.({ step: 'authenticate', text: `the privilege is ${login.privilege}` });
-    return channel;
+    return this.#authenticateUs(exchange, key);
+  }
+
+  /** Whether the BMC went silent, or lost the session, after it had given one. */
+  gotStuck(error: unknown): boolean {
+    return this.#bmcId !== 0 && (error instanceof LostError || isTimeout(error));
   }
 
   /** Tells the BMC to forget what was begun. Its answer is of no interest. */
@@ -192,7 +203,7 @@ class Opening {
         if (data.length - 1 < SUITE_PIECE_LENGTH) break;
       }
     } catch (error) {
-      if (!(error instanceof IpmiError) || error.kind !== 'timeout') throw error;
+      if (!isTimeout(error)) throw error;
     }
     const ids = suiteIds(Buffer.concat(pieces));
     return ids.length > 0 ? ids : undefined;
@@ -255,28 +266,24 @@ class Opening {
     }
   }
 
-  /** RAKP 3 and 4. */
+  /**
+   * RAKP 3 and 4. A check value that is wrong or missing does not end it: RAKP 4 may have been damaged or lost, and
+   * BMCs do not repeat it. Then an answer in the session must prove as much: it is signed with a key that is made
+   * of the same one.
+   */
   async #authenticateUs(exchange: Exchange, key: Buffer): Promise<SecureChannel> {
-    const { login } = this.#options;
+    const { login, asker, trace } = this.#options;
     const { suite } = exchange;
     const code = rakp3Code(exchange, key);
     const integrityKey = sessionIntegrityKey(exchange, login.kg ?? key);
     const expected = rakp4Code(exchange, integrityKey);
-    const channel = new SecureChannel(suite, sessionKeys(suite, integrityKey), this.#consoleId, this.#bmcId);
+    const keys = sessionKeys(suite, integrityKey);
     integrityKey.fill(0);
+    const channel = new SecureChannel(suite, keys, this.#consoleId, this.#bmcId);
     this.#channel = channel;
-    let wrong = 0;
-    const wrongKg = () =>
-      new IpmiError(
-        'auth',
-        login.kg
-          ? 'wrong K_g key: the BMC has another one or none'
-          : this.#needsKg
-            ? 'the BMC has a K_g key, which must be given (kg)'
-            : 'the BMC does not derive the same session key; it may have a K_g key, which must be given (kg)',
-      );
+    let isRight: boolean | undefined;
     try {
-      return await this.#ask(
+      isRight = await this.#ask(
         'RAKP message 3',
         PayloadType.rakp3,
         PayloadType.rakp4,
@@ -288,25 +295,41 @@ class Opening {
           const answer = decodeRakp4(payload, this.#consoleId, suite);
           if (!answer) return undefined;
           this.#check(answer);
-          if (equalCodes(answer.code, expected)) return channel;
-          if (++wrong >= WRONG_CODES) throw wrongKg();
-          return AGAIN;
+          return equalCodes(answer.code, expected);
         },
+        RAKP3_STEPS_MS,
       );
     } catch (error) {
-      throw wrong > 0 ? wrongKg() : error;
+      if (!isTimeout(error)) throw error;
     }
+    try {
+      await this.#setPrivilege(asker, channel, isRight ? undefined : SHORT_STEPS_MS);
+    } catch (error) {
+      throw isRight === false && isTimeout(error) ? this.#wrongKg() : error;
+    }
+    trace?.({ step: 'authenticate', text: 'both sides have the same session key' });
+    trace?.({ step: 'authenticate', text: `the privilege is ${login.privilege}` });
+    return channel;
+  }
+
+  #wrongKg(): IpmiError {
+    if (this.#options.login.kg)
+      return new IpmiError('auth', 'wrong K_g key: the BMC has another one or none');
+    const what = this.#needsKg
+      ? 'the BMC has a K_g key, which must be given (kg)'
+      : 'the BMC does not derive the same session key; it may have a K_g key, which must be given (kg)';
+    return new IpmiError('auth', what);
   }
 
   /** Sessions begin with the privilege of a user, or less (section 6.8), so it is always set. */
-  async #setPrivilege(channel: SecureChannel): Promise<void> {
+  async #setPrivilege(
+    asker: Asker,
+    channel: SecureChannel,
+    stepsMs: readonly number[] | undefined,
+  ): Promise<void> {
     const { privilege } = this.#options.login;
-    const { code } = await askInside(
-      this.#options.asker,
-      channel,
-      setSessionPrivilege(privilege),
-      'Set Session Privilege Level',
-    );
+    const request = setSessionPrivilege(privilege);
+    const { code } = await askInside(asker, channel, request, 'Set Session Privilege Level', stepsMs);
     if (code !== 0)
       throw new IpmiError('auth', `the user ${this.#userText} may not have the privilege ${privilege}`);
   }
@@ -318,9 +341,11 @@ class Opening {
     answerType: number,
     encode: (tag: number) => Buffer,
     accept: (payload: Buffer) => T | typeof AGAIN | undefined,
+    stepsMs?: readonly number[],
   ): Promise<T> {
     return this.#options.asker.ask({
       name,
+      stepsMs,
       datagram: () => encodeSetUp(requestType, encode(this.#nextTag())),
       accept: (datagram, attempts) => {
         const payload = decodeSetUp(datagram, answerType);
@@ -366,7 +391,7 @@ class Opening {
         throw new IpmiError('auth', `the BMC refuses the password of the user ${this.#userText}`);
       case RakpStatus.invalidSessionId:
       case RakpStatus.inactiveSessionId:
-        throw new IpmiError('protocol', 'the BMC lost the session while it was being opened');
+        throw new LostError('protocol', 'the BMC lost the session while it was being opened');
       default:
         throw new IpmiError(
           'protocol',
@@ -378,6 +403,12 @@ class Opening {
 
 /** Another cipher suite may help. */
 class SuiteError extends IpmiError {}
+/** Another attempt may help. */
+class LostError extends IpmiError {}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof IpmiError && error.kind === 'timeout';
+}
 
 const NOTHING = new Uint8Array(0);
 
