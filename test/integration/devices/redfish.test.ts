@@ -598,6 +598,15 @@ describe('HTTPS', () => {
     if (expected.startsWith('auth')) expect(server.requests).toEqual([]);
   });
 
+  test("Kwollect's form of the URL gives the same", async () => {
+    const server = await serve(oldTree(), {}, tls);
+    const device = openDevice(redfishDriver, [
+      `https://monitor:${PASSWORD}@127.0.0.1:${server.port}/redfish/v1/Chassis/1/Power?insecure#PowerControl[-1].PowerConsumedWatts`,
+    ]);
+    open.push(device);
+    expect(lines(await device.read())).toEqual(['metric0 187']);
+  });
+
   test('is traced step by step', async () => {
     const server = await serve(oldTree(), {}, tls);
     const device = openDevice(redfishDriver, [

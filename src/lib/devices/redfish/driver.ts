@@ -30,7 +30,7 @@ class RedfishSession implements Session<RedfishUrl> {
 }
 
 export const redfishDriver: Driver<RedfishUrl> = {
-  schemes: ['redfish', 'redfish+http'],
+  schemes: ['redfish', 'redfish+http', 'https'],
   urlForm: URL_FORM,
   parseUrl: parseRedfishUrl,
   parseDeviceUrl: parseRedfishDeviceUrl,

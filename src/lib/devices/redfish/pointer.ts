@@ -24,7 +24,7 @@ export function formatPointer(tokens: readonly string[]): string {
 
 /**
  * Follows a pointer (RFC 6901 section 4): own members of objects by their name, elements of arrays by their number
- * without leading zeros. Undefined when there is nothing.
+ * without leading zeros; beyond the RFC, `-1` is the last element. Undefined when there is nothing.
  */
 export function follow(document: unknown, tokens: readonly string[]): Pointed | undefined {
   let value: unknown = document;
@@ -32,8 +32,9 @@ export function follow(document: unknown, tokens: readonly string[]): Pointed | 
   for (const token of tokens) {
     holder = value;
     if (Array.isArray(value)) {
-      if (!/^(?:0|[1-9]\d{0,8})$/.test(token) || Number(token) >= value.length) return undefined;
-      value = value[Number(token)];
+      const index = /^(?:0|-?[1-9]\d{0,8})$/.test(token) ? Number(token) : value.length;
+      if (index >= value.length || index < -value.length) return undefined;
+      value = value.at(index);
     } else if (typeof value === 'object' && value !== null && Object.hasOwn(value, token)) {
       value = (value as Record<string, unknown>)[token];
     } else {

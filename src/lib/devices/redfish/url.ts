@@ -5,6 +5,7 @@
  *   redfish://...host/power                 what each chassis draws
  *   redfish://...host/temperatures          every temperature
  *   redfish+http://...                      without TLS, for tests and for BMCs behind a tunnel
+ *   https://user:password@host/redfish/v1/Chassis/1/Power#PowerControl[0].PowerConsumedWatts     Kwollect's form
  *
  * The path is that of a resource below /redfish/v1 (a leading /redfish/v1 is allowed, so that links can be copied), and
  * behind the # stands a JSON pointer (RFC 6901). Parameters stand before the #: `auth=basic`, `ca=FILE`, `insecure`,
@@ -26,6 +27,7 @@ import {
   splitUrl,
   type UrlParts,
 } from '../shared/urlParts.ts';
+import { parseJsonPath } from './jsonPath.ts';
 import { parsePointer } from './pointer.ts';
 
 export const URL_FORM = 'redfish://user:password@host/Chassis/1/Power#PowerControl/0/PowerConsumedWatts';
@@ -78,7 +80,7 @@ export function parseRedfishDeviceUrl(text: string, context: UrlContext): Redfis
 }
 
 function parseParts(parts: UrlParts, context: UrlContext, target: RedfishTarget): RedfishUrl {
-  const https = parts.scheme === 'redfish';
+  const https = parts.scheme !== 'redfish+http';
   const host = parseHost(parts.host, HINT);
   const port = parsePort(parts.port, https ? 443 : 80);
   const { auth, ca, insecure, maxBytes } = parseQuery(parts.query, context);
@@ -90,7 +92,7 @@ function parseParts(parts: UrlParts, context: UrlContext, target: RedfishTarget)
   const shownQuery = query === undefined ? '' : `?${query.text}`;
   const shownFragment = fragment === undefined ? '' : `#${fragment.text}`;
   return {
-    scheme: parts.scheme,
+    scheme: https ? 'redfish' : parts.scheme,
     endpointKey: JSON.stringify([origin, login, auth, ca, insecure, maxBytes]),
     safeUrl: `${parts.scheme}://${safeUserinfo(parts)}${host}:${port}${path.text}${shownQuery}${shownFragment}`,
     hostPort: `${host}:${port}`,
@@ -109,11 +111,18 @@ function parseParts(parts: UrlParts, context: UrlContext, target: RedfishTarget)
   };
 }
 
-function parseTarget({ path, fragment }: UrlParts): RedfishTarget {
+function parseTarget({ scheme, path, fragment }: UrlParts): RedfishTarget {
   const bare = path.text.replace(/\/+$/, '');
+  const isKwollects = scheme === 'https';
+  if (isKwollects && !bare.startsWith(`${ROOT}/`))
+    throw new DeviceUrlError(
+      'https:// is for resources of BMCs',
+      path.offset,
+      `write https://host${ROOT}/Chassis/..., or prometheus+https://host:port/ for an exporter`,
+    );
   const below = bare.startsWith(`${ROOT}/`) ? bare.slice(ROOT.length) : bare;
   if (below === '' || below === ROOT) return { kind: 'device' };
-  if (below === '/power' || below === '/temperatures') {
+  if (!isKwollects && (below === '/power' || below === '/temperatures')) {
     if (fragment !== undefined)
       throw new DeviceUrlError(`${below} stands for many values and takes no pointer`, fragment.offset - 1);
     return { kind: 'group', group: below === '/power' ? 'power' : 'temperatures' };
@@ -127,7 +136,7 @@ function parseTarget({ path, fragment }: UrlParts): RedfishTarget {
     throw new DeviceUrlError(
       'the URL does not say which value of the resource',
       path.offset + path.text.length,
-      'write # and a JSON pointer, such as #PowerControl/0/PowerConsumedWatts',
+      `write # and where it is, such as ${isKwollects ? '#PowerControl[0].PowerConsumedWatts' : '#PowerControl/0/PowerConsumedWatts'}`,
     );
   const question = fragment.text.indexOf('?');
   if (question >= 0)
@@ -136,8 +145,9 @@ function parseTarget({ path, fragment }: UrlParts): RedfishTarget {
       fragment.offset + question,
       'write host/path?insecure#pointer; a ? in a pointer is %3F',
     );
-  const pointer = parsePointer(decode(fragment));
-  if (pointer.length === 0) throw new DeviceUrlError('the JSON pointer is empty', fragment.offset);
+  const text = decode(fragment);
+  const pointer = isKwollects ? parseJsonPath(text, fragment.offset) : parsePointer(text);
+  if (pointer.length === 0) throw new DeviceUrlError('there is nothing behind the #', fragment.offset);
   return { kind: 'value', path: ROOT + encodeForHttp(below), pointer };
 }
 

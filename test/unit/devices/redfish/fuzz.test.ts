@@ -144,12 +144,15 @@ describe('a JSON pointer', () => {
     ['l/1/x', 'y'],
     ['l/01', undefined],
     ['l/-', undefined],
+    ['l/-1/x', 'y'],
+    ['l/-3', undefined],
+    ['l/2', undefined],
     ['l/length', undefined],
     ['__proto__', undefined],
     ['constructor/name', undefined],
     ['a/b', undefined],
     ['m~0n/~1', 8],
-  ])('%j is followed by the rules of RFC 6901', (text, value) => {
+  ])('%j is followed by the rules of RFC 6901, and numbers from the end', (text, value) => {
     const document = text === '' ? { a: 1 } : { a: 1, l: [0, { x: 'y' }], 'm~n': { '/': 8 } };
     expect(text === '' ? document : follow(document, parsePointer(text))?.value).toEqual(value);
   });

@@ -7,6 +7,16 @@ const CONTEXT: UrlContext = {
 };
 const parse = (text: string, context = CONTEXT) => parseRedfishUrl(text, context);
 
+function failure(text: string): DeviceUrlError {
+  try {
+    parse(text);
+  } catch (error) {
+    if (error instanceof DeviceUrlError) return error;
+    throw error;
+  }
+  throw new Error(`${text} was read`);
+}
+
 describe('a Redfish URL', () => {
   test('names a BMC, a resource and a value of it', () => {
     expect(
@@ -33,6 +43,53 @@ describe('a Redfish URL', () => {
     ['redfish://h/Oem/%C3%A9#%C3%A9', '/redfish/v1/Oem/%C3%A9', ['é']],
   ])('%s is %s %j', (text, path, pointer) => {
     expect(parse(text).target).toEqual({ kind: 'value', path, pointer });
+  });
+
+  test("is Kwollect's https:// as well, with its own way into the resource", () => {
+    const url = parse(
+      'https://root:p%40ss@bmc-1/redfish/v1/Chassis/1/Power/FastPowerMeter?insecure#PowerDetail[-1].CpuWatts',
+    );
+    expect(url).toMatchObject({
+      scheme: 'redfish',
+      target: {
+        kind: 'value',
+        path: '/redfish/v1/Chassis/1/Power/FastPowerMeter',
+        pointer: ['PowerDetail', '-1', 'CpuWatts'],
+      },
+      safeUrl:
+        'https://root:***@bmc-1:443/redfish/v1/Chassis/1/Power/FastPowerMeter?insecure#PowerDetail[-1].CpuWatts',
+    });
+    expect(url.endpointKey).toBe(parse('redfish://root:p%40ss@bmc-1/power?insecure').endpointKey);
+  });
+
+  test.each([
+    ['Temperatures[0].ReadingCelsius', ['Temperatures', '0', 'ReadingCelsius']],
+    ['$.Temperatures[10]', ['Temperatures', '10']],
+    ["['a.b'][\"it's\"][-2]", ['a.b', "it's", '-2']],
+    ['Oem.Hpe@x.Average Power', ['Oem', 'Hpe@x', 'Average Power']],
+  ])('goes %s', (path, pointer) => {
+    expect(parse(`https://h/redfish/v1/a#${encodeURIComponent(path)}`).target).toMatchObject({ pointer });
+  });
+
+  test.each([
+    ['a[*].b', 1],
+    ['a..b', 1],
+    ['a.', 1],
+    ['a[0', 1],
+    ['[0]b', 3],
+    ["a[?(@.b=='c')]", 1],
+    ['*', 0],
+  ])('refuses %s, which may be many', (path, at) => {
+    const error = failure(`https://h/redfish/v1/a#${path.replace('?', '%3F')}`);
+    expect(error.message).toBe('this is no path to one value of a JSON document');
+    expect(error.offset).toBe('https://h/redfish/v1/a#'.length + at);
+  });
+
+  test('refuses https:// for anything but BMCs', () => {
+    expect(failure('https://h:9100/metrics')).toMatchObject({
+      message: 'https:// is for resources of BMCs',
+      hint: 'write https://host/redfish/v1/Chassis/..., or prometheus+https://host:port/ for an exporter',
+    });
   });
 
   test('may ask for a group', () => {
@@ -70,7 +127,7 @@ describe('a Redfish URL', () => {
     ['redfish://u:p@h', 15, 'the URL names no resource'],
     ['redfish://u:p@h/redfish/v1/', 15, 'the URL names no resource'],
     ['redfish://h/Chassis/1', 21, 'the URL does not say which value of the resource'],
-    ['redfish://h/Chassis/1#', 22, 'the JSON pointer is empty'],
+    ['redfish://h/Chassis/1#', 22, 'there is nothing behind the #'],
     ['redfish://h/Chassis/1#a?insecure', 23, 'parameters stand before the #'],
     ['redfish://h/power#a', 17, '/power stands for many values and takes no pointer'],
     ['redfish://h/Chassis/../x#a', 11, 'this is no path of a resource'],
@@ -81,15 +138,8 @@ describe('a Redfish URL', () => {
     ['redfish://u:p#1@h/power', 13, 'a # in a user or a password is written %23'],
     ['redfish://h:70000/power', 12, 'the port must be a number from 1 to 65535'],
   ])('%s is refused at its place', (text, offset, message) => {
-    const error = (() => {
-      try {
-        return parse(text);
-      } catch (caught) {
-        return caught;
-      }
-    })();
-    expect(error).toBeInstanceOf(DeviceUrlError);
-    expect([(error as Error).message, (error as DeviceUrlError).offset]).toEqual([message, offset]);
+    const error = failure(text);
+    expect([error.message, error.offset]).toEqual([message, offset]);
   });
 
   test('of a whole BMC needs no resource', () => {
