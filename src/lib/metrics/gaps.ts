@@ -127,7 +127,9 @@ function runsByCollector(rows: readonly RunRow[]): Map<string, Run[]> {
   const runs = new Map<string, Run[]>();
   for (const { collector_id, name, from_us, to_us, stopped } of rows) {
     const run = { fromUs: from_us, toUs: to_us ?? Number.POSITIVE_INFINITY, collector: name, stopped };
-    runs.set(collector_id, [...(runs.get(collector_id) ?? []), run]);
+    const own = runs.get(collector_id);
+    if (own) own.push(run);
+    else runs.set(collector_id, [run]);
   }
   return runs;
 }
@@ -236,7 +238,8 @@ function describeGaps(gaps: readonly Interval[], runs: readonly Run[], atUs: num
   const first = gaps[0] as Interval;
   const last = gaps.at(-1) as Interval;
   // Who ended there; or, of a gap that begins with the answer, who ended last before it.
-  const ended = runs.filter(({ toUs }) => gaps.some(({ fromUs }) => fromUs === toUs));
+  const begins = new Set(gaps.map(({ fromUs }) => fromUs));
+  const ended = runs.filter(({ toUs }) => begins.has(toUs));
   const before = runs.filter(({ toUs }) => toUs < first.fromUs).sort((a, b) => a.toUs - b.toUs);
   const culprits = ended.length > 0 ? ended : before.slice(-1);
   const reasons = culprits.map(({ collector, stopped }) =>

@@ -7,7 +7,7 @@ import { formatUtc } from '../time.ts';
 import { type Interval, intersections } from './interval.ts';
 import { nameList } from './nameList.ts';
 import type { Selection } from './selection.ts';
-import { type Spacing, sourceOf } from './spacing.ts';
+import { type Spacing, sourceOf, usualDistanceUs } from './spacing.ts';
 
 /** What a collector is configured to read. */
 export interface Configured {
@@ -66,7 +66,7 @@ export function silenceLines<C extends Configured>(evidence: SilenceEvidence<C>)
 }
 
 function silencesOf<C extends Configured>(spacing: Spacing, evidence: SilenceEvidence<C>): Silence[] {
-  const { deviceId, source, firstUs, lastUs, instants } = spacing;
+  const { deviceId, source, firstUs, lastUs } = spacing;
   const times = evidence.selection.devices?.get(deviceId);
   const time = times?.[0];
   // Between the times of a job that was queued again there is nothing to miss.
@@ -78,16 +78,10 @@ function silencesOf<C extends Configured>(spacing: Spacing, evidence: SilenceEvi
   if (entry === undefined) return [];
   const periodUs = 1000 * Math.max(...entries.map(({ period_ms }) => period_ms));
   const sinceUs = Math.min(...entries.map(({ since_us }) => since_us));
-  // Of the rows on either side of the widest hole.
-  const widestUs = spacing.widestToUs - spacing.widestFromUs;
-  const distanceUs = instants > 2 ? (lastUs - firstUs - widestUs) / (instants - 2) : periodUs;
+  const distanceUs = spacing.holes.length > 1 ? (usualDistanceUs(spacing) ?? periodUs) : periodUs;
   const leastUs = Math.max(LEAST_PERIODS * periodUs, LEAST_DISTANCES * distanceUs);
   const endUs = Math.min(time.toUs, evidence.completeUpToUs);
-  const holes = [
-    { fromUs: time.fromUs, toUs: firstUs },
-    { fromUs: spacing.widestFromUs, toUs: spacing.widestToUs },
-    { fromUs: lastUs, toUs: endUs },
-  ];
+  const holes = [{ fromUs: time.fromUs, toUs: firstUs }, ...spacing.holes, { fromUs: lastUs, toUs: endUs }];
   return holes
     .map(({ fromUs, toUs }) => ({ fromUs: Math.max(fromUs, sinceUs), toUs }))
     .filter(({ fromUs, toUs }) => toUs - fromUs > leastUs)

@@ -1,5 +1,6 @@
 /** How the rows of an answer are spaced, so that a device that fell silent for a while is noticed. Costs some ns a row. */
 import type { RowSeries } from '../output/row.ts';
+import type { Interval } from './interval.ts';
 
 /** Of one metric of a device, all its series together; metrics of Prometheus pages together too. Times in microseconds. */
 export interface Spacing {
@@ -9,17 +10,42 @@ export interface Spacing {
   readonly lastUs: number;
   /** Different timestamps. */
   readonly instants: number;
-  /** Between neighbouring ones. */
-  readonly widestFromUs: number;
-  readonly widestToUs: number;
+  /** The widest between neighbouring ones, at most MAX_HOLES, in no order. */
+  readonly holes: readonly Interval[];
 }
+
+const MAX_HOLES = 8;
 
 /** Metrics that come from one reading: those of a page come and go, and are read together. */
 export function sourceOf(metricId: string): string {
   return metricId.startsWith('prom_') ? 'prom_*' : metricId;
 }
 
-type MutableSpacing = { -readonly [Field in keyof Spacing]: Spacing[Field] };
+/** The usual distance of neighbouring rows: without the widest ones, or in the middle of few. */
+export function usualDistanceUs({ firstUs, lastUs, instants, holes }: Spacing): number | undefined {
+  const widths = holes.map(widthUs).sort((a, b) => a - b);
+  const others = instants - 1 - widths.length;
+  if (others <= 0) return widths[widths.length >> 1];
+  return (lastUs - firstUs - widths.reduce((sum, width) => sum + width, 0)) / others;
+}
+
+type MutableSpacing = { -readonly [Field in keyof Spacing]: Spacing[Field] } & {
+  holes: Interval[];
+  /** What a hole must exceed to be one of the widest. */
+  leastUs: number;
+};
+
+function widthUs({ fromUs, toUs }: Interval): number {
+  return toUs - fromUs;
+}
+
+/** Keeps it if it is one of the widest so far. */
+function keepHole(spacing: MutableSpacing, hole: Interval): void {
+  const { holes } = spacing;
+  if (holes.push(hole) <= MAX_HOLES) return;
+  holes.sort((a, b) => widthUs(b) - widthUs(a)).pop();
+  spacing.leastUs = widthUs(holes.at(-1) as Interval);
+}
 
 export class SpacingMeter {
   readonly #all = new Map<string, MutableSpacing>();
@@ -38,8 +64,8 @@ export class SpacingMeter {
         firstUs: Number.NaN,
         lastUs: Number.NaN,
         instants: 0,
-        widestFromUs: 0,
-        widestToUs: 0,
+        holes: [],
+        leastUs: 0,
       };
       this.#all.set(key, spacing);
     }
@@ -51,10 +77,7 @@ export class SpacingMeter {
     const { lastUs } = spacing;
     if (timestampUs <= lastUs) return;
     if (spacing.instants++ === 0) spacing.firstUs = timestampUs;
-    else if (timestampUs - lastUs > spacing.widestToUs - spacing.widestFromUs) {
-      spacing.widestFromUs = lastUs;
-      spacing.widestToUs = timestampUs;
-    }
+    else if (timestampUs - lastUs > spacing.leastUs) keepHole(spacing, { fromUs: lastUs, toUs: timestampUs });
     spacing.lastUs = timestampUs;
   }
 

@@ -14,7 +14,7 @@ export interface WantedRows {
 }
 
 /** A metric without rows costs a look at every row of its device. */
-const AT_MOST_MS = 3_000;
+const AT_MOST_MS = 1_000;
 
 /** Those that have rows; undefined when the database does not find out in time. Call it in a transaction. */
 export async function whichExist(

@@ -139,6 +139,15 @@ describe('gaps', () => {
     ]);
   });
 
+  it('says once that there is nothing at all, for whatever reason', async () => {
+    await start(C1, '10:00:00');
+    await configure(C1, '10:00:00', { device: 'node-3' });
+    await stop(C1, '10:05:00');
+    expect(await warnings('10:10', '10:40', '--device', 'node-3')).toEqual([
+      expect.stringMatching(/^warning: no values of node-3: its collector c1 is not running since \S+$/),
+    ]);
+  });
+
   it('counts many gaps instead of naming them', async () => {
     for (const minute of [10, 20, 30, 40]) {
       await start(C1, `10:${minute}:00`);
