@@ -51,6 +51,15 @@ export function findSettingsFile(named: string | undefined, around: Surroundings
   return undefined;
 }
 
+/** Where `findSettingsFile` looks, in order. */
+export function settingsPlaces(
+  named: string | undefined,
+  around: Surroundings = realSurroundings(),
+): string[] {
+  const explicit = named || around.env.KW_CONFIG;
+  return explicit ? [resolve(around.cwd, explicit)] : places(around).map(({ path }) => path);
+}
+
 /** The three places, in order. `shared`: anybody may be the owner of this folder. */
 function places(around: Surroundings): { path: string; shared: boolean }[] {
   const xdg = around.env.XDG_CONFIG_HOME;

@@ -30,6 +30,13 @@ export function withoutReferences(text: string): string {
   return text.replace(REFERENCE, '');
 }
 
+/** The files that `resolveReferences` would read. */
+export function referencedFiles(text: string, folder: string): string[] {
+  return [...text.matchAll(REFERENCE)].flatMap(([, kind, target = '']) =>
+    kind === 'file' ? [isAbsolute(target) ? target : join(folder, target)] : [],
+  );
+}
+
 /** The text with its references replaced. Throws KwError BAD_REFERENCE; the message names the reference, never a secret. */
 export function resolveReferences(text: string, source: ReferenceSource): string {
   if (!hasReference(text)) return text;

@@ -9,7 +9,7 @@ import { DEFAULT_MAX_FUTURE_US, DEFAULT_MAX_PAST_US } from '../limits.ts';
 import { readConfigFile } from './configFile.ts';
 import { findSettingsFile, realSurroundings, type Surroundings } from './findSettings.ts';
 import { type ConfigProblem, formatProblem, ProblemList } from './place.ts';
-import { resolveReferences } from './references.ts';
+import { referencedFiles, resolveReferences } from './references.ts';
 import { type FileSettings, type PlacedReference, readSettingsFile } from './settingsFile.ts';
 import type { Settings } from './settingsModel.ts';
 
@@ -72,6 +72,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       if (database) return database;
       return file?.databaseUrl && resolveUrl(file.databaseUrl, source);
     },
+    databaseFiles: database ? [] : referencedFiles(file?.databaseUrl ?? '', folder),
     databaseNamedBy: databaseNamedBy(flags, env, file),
     // A database that was named more strongly than the server in the file is meant instead of it.
     url: env.KW_URL || (database ? undefined : file?.url),

@@ -5,6 +5,8 @@ export interface Settings {
   readonly file?: string | undefined;
   /** PostgreSQL URL, secrets resolved when it is asked for: throws KwError BAD_REFERENCE then. */
   readonly databaseUrl?: string | undefined;
+  /** Files that are read when `databaseUrl` is asked for. */
+  readonly databaseFiles: readonly string[];
   /** Where that URL was written: `--database`, `KW_DATABASE_URL` or `database_url in FILE`. */
   readonly databaseNamedBy?: string | undefined;
   /** Of a `kw serve`. */

@@ -80,6 +80,28 @@ export function parseDatabaseUrl(text: string, env: NodeJS.ProcessEnv = process.
   return { config, label: `${user}@${place}/${database}`, attempts };
 }
 
+/**
+ * Files that connecting to this URL may read: certificates, keys, the file of passwords. Those in the home folder need not
+ * exist. Nothing is read here, and a URL that cannot be parsed has none.
+ */
+export function filesOfUrl(text: string, env: NodeJS.ProcessEnv = process.env): string[] {
+  if (!URL.canParse(text)) return [];
+  const url = new URL(text);
+  const parameter = (name: string, variable: string) => url.searchParams.get(name) || env[variable];
+  const host = parameter('host', 'PGHOST') ?? decodeURIComponent(url.hostname);
+  const password = url.password || parameter('password', 'PGPASSWORD');
+  const passwords = password ? [] : [env.PGPASSFILE || join(env.HOME || './', '.pgpass')];
+  if (host.startsWith('/') || parameter('sslmode', 'PGSSLMODE') === 'disable') return passwords;
+  const inHome = (name: string) => join(homedir(), '.postgresql', name);
+  const rootCert = parameter('sslrootcert', 'PGSSLROOTCERT') ?? inHome(DEFAULT_FILES.rootCert);
+  return [
+    ...(rootCert === 'system' ? [] : [rootCert]),
+    parameter('sslcert', 'PGSSLCERT') ?? inHome(DEFAULT_FILES.cert),
+    parameter('sslkey', 'PGSSLKEY') ?? inHome(DEFAULT_FILES.key),
+    ...passwords,
+  ];
+}
+
 function parse(text: string): URL {
   if (!/^postgres(ql)?:\/\//.test(text)) throw badUrl('does not begin with postgres://');
   try {

@@ -4,6 +4,8 @@
  */
 import type { Client } from 'pg';
 import type { SettingsFlags } from '../config/settings.ts';
+import type { Settings } from '../config/settingsModel.ts';
+import type { Deadline } from '../deadline.ts';
 
 /** Without a terminal: longer than that, and people who wait for their job ask why. */
 const UNATTENDED_TIMEOUT_MS = 1_000;
@@ -36,11 +38,14 @@ export async function withBoundedClient<T>(
     json: options.json,
   });
   try {
-    const { loadSettings } = await import('../config/settings.ts');
-    const settings = loadSettings(options);
+    const settings = await settingsInTime(options, deadline);
+    // What takes time to load is loaded while a child looks at files.
+    const [{ withClient }, { socketWithLookupInChild }] = await Promise.all([
+      import('../database/resolve.ts'),
+      import('../database/lookup.ts'),
+      databaseFilesAnswer(settings, deadline),
+    ]);
     if (!settings.databaseUrl) await refuseStoppedEmbedded(settings.dataFolder);
-    const { withClient } = await import('../database/resolve.ts');
-    const { socketWithLookupInChild } = await import('../database/lookup.ts');
     return await withClient(settings, use, {
       connectTimeoutMs: deadline.remainingMs(),
       statementTimeoutMs: deadline.remainingMs(),
@@ -49,6 +54,27 @@ export async function withBoundedClient<T>(
   } finally {
     deadline.cancel();
   }
+}
+
+/** The settings, once their file has answered: see answeringFiles.ts. */
+async function settingsInTime(options: PrologOptions, deadline: Deadline): Promise<Settings> {
+  const { firstFileAnswers } = await import('./answeringFiles.ts');
+  const { settingsPlaces } = await import('../config/findSettings.ts');
+  const [{ loadSettings }] = await Promise.all([
+    import('../config/settings.ts'),
+    firstFileAnswers(deadline, settingsPlaces(options.config)),
+  ]);
+  return loadSettings(options);
+}
+
+/** Resolves when the files have answered that connecting to the database needs. */
+async function databaseFilesAnswer(settings: Settings, deadline: Deadline): Promise<void> {
+  const { filesAnswer } = await import('./answeringFiles.ts');
+  await filesAnswer(deadline, settings.databaseFiles);
+  const url = settings.databaseUrl;
+  if (!url) return filesAnswer(deadline, [settings.dataFolder]);
+  const { filesOfUrl } = await import('../database/url.ts');
+  return filesAnswer(deadline, filesOfUrl(url));
 }
 
 async function timeoutMs(text: string | undefined): Promise<number> {

@@ -1,7 +1,7 @@
 /** What a prolog waits for at most: servers that hang, never accept, are not there. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -122,6 +122,64 @@ describe('a prolog does not wait', () => {
     const hanging = await listen(() => {});
     const silent = await runKw(['enable', 'x', '--job', '1'], { env: { KW_DATABASE_URL: hanging } });
     expect(silent.stderr).toMatch(/^kw: (gave up after 1 s|the database)/);
+  });
+
+  describe('for a file system that hangs', () => {
+    /** A home with files that block whoever opens them, as a dead server of NFS does. */
+    function homeWith(yaml: string | undefined, ...fifos: string[]): { home: string; paths: string[] } {
+      const home = mkdtempSync(join(tmpdir(), 'kw-hang-'));
+      mkdirSync(join(home, '.postgresql'));
+      if (yaml !== undefined) writeFileSync(join(home, 'kw.yaml'), yaml);
+      const paths = fifos.map((name) => join(home, name));
+      for (const path of paths) execFileSync('mkfifo', ['-m', '600', path]);
+      cleanups.push(() => {
+        // What was left behind sees the end of the file.
+        for (const path of paths) {
+          try {
+            closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+          } catch {
+            // Nobody waits there.
+          }
+        }
+        rmSync(home, { recursive: true });
+      });
+      return { home, paths };
+    }
+
+    it.each([
+      ['kw.yaml', undefined, 'kw.yaml'],
+      ['a secret of kw.yaml', `database_url: postgres://u:\${file:secret}@127.0.0.1:1/d\n`, 'secret'],
+      ['a certificate', 'database_url: postgres://u:p@127.0.0.1:1/d?sslrootcert=HOME/ca\n', 'ca'],
+      ['the certificate of the home', 'database_url: postgres://u:p@127.0.0.1:1/d\n', '.postgresql/root.crt'],
+      ['the file of passwords', 'database_url: postgres://u@127.0.0.1:1/d?sslmode=disable\n', '.pgpass'],
+    ])('%s', async (_, yaml, fifo) => {
+      const { home, paths } = homeWith(yaml, fifo);
+      if (yaml?.includes('HOME')) writeFileSync(join(home, 'kw.yaml'), yaml.replace('HOME', home));
+      for (const [words = '', ...args] of fifo === 'kw.yaml' ? COMMANDS : COMMANDS.slice(0, 1)) {
+        const startedMs = performance.now();
+        const { code, stdout, stderr } = await runKw([words, ...args, '--timeout', `${TIMEOUT_MS}ms`], {
+          env: { HOME: home },
+          cwd: home,
+        });
+        expect(performance.now() - startedMs).toBeLessThan(TIMEOUT_MS + SLACK_MS);
+        expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+        expect(stderr).toMatch(
+          /^kw: gave up after 1\.5 s: the file system of .* does not answer; it is not known /,
+        );
+        expect(stderr).toContain(paths[0]);
+      }
+    });
+
+    it('unless nothing of it is needed', async () => {
+      const { home } = homeWith(
+        'database_url: postgres://u:p@127.0.0.1:1/d?sslmode=disable\n',
+        '.postgresql/root.crt',
+        '.pgpass',
+      );
+      const { code, stderr } = await runKw(['enable', 'x', '--job', '1'], { env: { HOME: home }, cwd: home });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^kw: the database .* cannot be reached: /);
+    });
   });
 
   it('for a database that nobody named', async () => {

@@ -26,6 +26,7 @@ describe('settings', () => {
       expect(settings).toEqual({
         file: undefined,
         databaseUrl: undefined,
+        databaseFiles: [],
         databaseNamedBy: undefined,
         url: undefined,
         token: undefined,
@@ -71,6 +72,7 @@ jobs: {running_max_age: 60d}
     expect(settings).toEqual({
       file: join(folder, 'kw.yaml'),
       databaseUrl: 'postgres://kw:a%2Fb%20c@db/kw',
+      databaseFiles: [join(folder, 'secret/pw')],
       databaseNamedBy: `database_url in ${join(folder, 'kw.yaml')}`,
       url: 'https://kw.example.org',
       token: 'tok',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { databaseError } from '../../../src/lib/database/errors.ts';
-import { parseDatabaseUrl } from '../../../src/lib/database/url.ts';
+import { filesOfUrl, parseDatabaseUrl } from '../../../src/lib/database/url.ts';
 
 const NO_ENV = { USER: 'me', HOME: '/nonexistent' };
 const parse = (url: string, env: NodeJS.ProcessEnv = NO_ENV) => parseDatabaseUrl(url, env);
@@ -102,6 +102,25 @@ describe('parseDatabaseUrl', () => {
   ])('%s is refused without showing the password', (url, message) => {
     expect(() => parse(url)).toThrow(message);
     expect(message).not.toContain('secret');
+  });
+});
+
+describe('filesOfUrl', () => {
+  const files = (url: string, env: NodeJS.ProcessEnv = { HOME: '/h' }) =>
+    filesOfUrl(url, env).map((path) => path.replace(/^.*\/\.postgresql/, '~'));
+
+  test('are the certificates and keys, and the file of passwords where the URL has none', () => {
+    expect(files('postgres://u@h/db')).toEqual([
+      '~/root.crt',
+      '~/postgresql.crt',
+      '~/postgresql.key',
+      '/h/.pgpass',
+    ]);
+    expect(files('postgres://u:p@h/db?sslrootcert=/a&sslcert=/b&sslkey=/c')).toEqual(['/a', '/b', '/c']);
+    expect(files('postgres://u@h/db?sslmode=disable', { PGPASSFILE: '/p' })).toEqual(['/p']);
+    expect(files('postgres:///db?host=/run/pg&password=x')).toEqual([]);
+    expect(files('postgres://u:p@%2Frun/db')).toEqual([]);
+    expect(files('no URL')).toEqual([]);
   });
 });
 
