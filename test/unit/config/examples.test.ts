@@ -31,6 +31,7 @@ describe('the example', () => {
     ['bmc.yaml', [5000]],
     ['network.yaml', [1000, 5000, 10_000]],
     ['redfish.yaml', [5000, 15_000]],
+    ['modbus.yaml', [1000]],
     ['exporter.yaml', [15_000]],
     ['wattmeter.yaml', [1000]],
   ])('%s loads and has the periods of the default set', (file, periods) => {
@@ -47,6 +48,7 @@ describe('the example', () => {
     expect(files.sort()).toEqual([
       'bmc.yaml',
       'exporter.yaml',
+      'modbus.yaml',
       'network.yaml',
       'pdu.yaml',
       'redfish.yaml',
