@@ -2,11 +2,19 @@
 import type { AnyDriver } from './driver.ts';
 import { ipmiDriver } from './ipmi/driver.ts';
 import { modbusDriver } from './modbus/driver.ts';
+import { mqttDriver } from './mqtt/driver.ts';
 import { prometheusDriver } from './prometheus/driver.ts';
 import { redfishDriver } from './redfish/driver.ts';
 import { snmpDriver } from './snmp/driver.ts';
 
-const drivers: readonly AnyDriver[] = [ipmiDriver, modbusDriver, prometheusDriver, redfishDriver, snmpDriver];
+const drivers: readonly AnyDriver[] = [
+  ipmiDriver,
+  modbusDriver,
+  mqttDriver,
+  prometheusDriver,
+  redfishDriver,
+  snmpDriver,
+];
 
 const byScheme = new Map(
   drivers.flatMap((driver) => driver.schemes.map((scheme) => [scheme, driver] as const)),

@@ -32,6 +32,7 @@ describe('the example', () => {
     ['network.yaml', [1000, 5000, 10_000]],
     ['redfish.yaml', [5000, 15_000]],
     ['modbus.yaml', [1000]],
+    ['mqtt.yaml', [1000, 10_000]],
     ['exporter.yaml', [15_000]],
     ['wattmeter.yaml', [1000]],
   ])('%s loads and has the periods of the default set', (file, periods) => {
@@ -49,6 +50,7 @@ describe('the example', () => {
       'bmc.yaml',
       'exporter.yaml',
       'modbus.yaml',
+      'mqtt.yaml',
       'network.yaml',
       'pdu.yaml',
       'redfish.yaml',

@@ -7,6 +7,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { Fact, ProblemKind, SessionContext } from '../driver.ts';
+import { codeOf, isReset, networkFailure } from '../shared/networkFailure.ts';
 import { quote } from '../shared/tally.ts';
 import type { Block } from './blocks.ts';
 import type { ModbusUrl } from './url.ts';
@@ -231,32 +232,23 @@ function exceptionOf(code: number, unit: number, where: string): ModbusError {
   }
 }
 
-const REFUSED: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'refused the connection: does it speak Modbus TCP?',
-  EHOSTUNREACH: 'cannot be reached',
-  ENETUNREACH: 'cannot be reached: no route to its network',
-  ENOTFOUND: 'cannot be found: no such host name',
-  EAI_AGAIN: 'cannot be found: the name server does not answer',
-};
+const WORDS = { refusedHint: 'does it speak Modbus TCP?', noTlsHint: '' };
 
 function failureOf(error: unknown, unit: number, where: string): ModbusError {
   if (error instanceof ModbusError) return error;
-  const { modbusCode, errno, code, message } = error as {
+  const { modbusCode, errno, message } = error as {
     modbusCode?: unknown;
     errno?: unknown;
-    code?: unknown;
     message?: unknown;
   };
   if (typeof modbusCode === 'number') return exceptionOf(modbusCode, unit, where);
-  if (errno === 'ETIMEDOUT' || code === 'ETIMEDOUT')
-    return new ModbusError(
-      'timeout',
-      where === '' ? 'does not answer' : `unit ${unit} did not answer in time`,
-      { isFatal: true },
-    );
-  const refused = REFUSED[String(code)];
-  if (refused !== undefined) return new ModbusError('refused', refused, { isFatal: true });
-  if (code === 'ECONNRESET' || code === 'EPIPE')
+  // The library's own time-out, of a request.
+  if (errno === 'ETIMEDOUT')
+    return new ModbusError('timeout', `unit ${unit} did not answer in time`, { isFatal: true });
+  const code = codeOf(error);
+  const failure = networkFailure(code, WORDS);
+  if (failure !== undefined) return new ModbusError(failure.kind, failure.message, { isFatal: true });
+  if (isReset(code))
     return new ModbusError('protocol', 'closed the connection before its answer', { isFatal: true });
   return new ModbusError('protocol', `answered with something that is no Modbus: ${quote(String(message))}`, {
     isFatal: true,

@@ -14,11 +14,11 @@ import {
   tellApart,
   writableSecret,
 } from '../naming.ts';
+import { follow, formatPointer } from '../shared/pointer.ts';
 import { RedfishClient } from './client.ts';
 import { RedfishError } from './failure.ts';
 import { lastSegment, membersOf } from './groups.ts';
 import { linkOf, linkTo } from './links.ts';
-import { follow, formatPointer } from './pointer.ts';
 import { type RedfishUrl, ROOT } from './url.ts';
 import { list, member, readingOf, text } from './value.ts';
 

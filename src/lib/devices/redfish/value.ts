@@ -2,14 +2,12 @@
  * From a JSON value to what is stored. DSP0266 section 9 makes readings numbers, and null when there is none; what
  * BMCs send besides is listed in docs/devices/redfish.md.
  */
-import { parsePythonFloat } from '../shared/numbers.ts';
+import { type Scalar, scalarOf } from '../shared/scalar.ts';
 
 export type Reading =
-  | { readonly kind: 'number'; readonly number: number }
-  | { readonly kind: 'text'; readonly text: string }
+  | Exclude<Scalar, { readonly kind: 'none' }>
   /** There is no reading, and why. */
-  | { readonly kind: 'none'; readonly reason: string }
-  | { readonly kind: 'bad'; readonly reason: string };
+  | { readonly kind: 'none'; readonly reason: string };
 
 /** States in which a number means nothing (DSP2046, Resource.Status): some BMCs then say 0 instead of null. */
 const WITHOUT_READING = new Set(['Absent', 'Disabled', 'UnavailableOffline']);
@@ -20,20 +18,12 @@ const WITHOUT_READING = new Set(['Absent', 'Disabled', 'UnavailableOffline']);
  * reading whatever number it shows, while a text (`PowerState` of a system that is Disabled) is what it is
  */
 export function readingOf(value: unknown, holder: unknown): Reading {
-  if (value === null || value === undefined) return { kind: 'none', reason: 'no reading' };
-  if (typeof value === 'boolean') return { kind: 'number', number: value ? 1 : 0 };
-  if (typeof value === 'object')
-    return { kind: 'bad', reason: `is ${Array.isArray(value) ? 'an array' : 'an object'} and no value` };
-  const number = typeof value === 'number' ? value : parsePythonFloat(String(value));
-  if (number === undefined) {
-    const text = String(value);
-    return /^\s*(?:n\/a)?\s*$/i.test(text) ? { kind: 'none', reason: 'no reading' } : { kind: 'text', text };
-  }
-  const state = stateOf(holder);
+  const scalar = scalarOf(value);
+  if (scalar.kind === 'none') return { kind: 'none', reason: 'no reading' };
+  const state = scalar.kind === 'number' && typeof value !== 'boolean' ? stateOf(holder) : undefined;
   if (state !== undefined && WITHOUT_READING.has(state))
     return { kind: 'none', reason: `no reading: ${state}` };
-  if (Number.isNaN(number)) return { kind: 'none', reason: 'no reading' };
-  return { kind: 'number', number };
+  return scalar;
 }
 
 function stateOf(holder: unknown): string | undefined {

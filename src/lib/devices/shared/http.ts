@@ -8,6 +8,7 @@ import { gunzip } from 'node:zlib';
 import type { Client, Dispatcher } from 'undici';
 import type { ProblemKind, SessionContext } from '../driver.ts';
 import { HttpTrace } from './httpTrace.ts';
+import { codeOf, type FailureWords, isReset, type NetworkFailure, networkFailure } from './networkFailure.ts';
 import { quote } from './tally.ts';
 
 /** Idle time after which the connection is given up, unless the device says less; exporters in Go have no bound. */
@@ -49,20 +50,13 @@ export interface HttpResponse {
 }
 
 /** What the texts of failures call things. */
-export interface HttpWords {
+export interface HttpWords extends FailureWords {
   /** `page`, `resource`. */
   readonly thing: string;
-  /** Behind `refused the connection`. */
-  readonly refusedHint: string;
-  /** Behind `does not speak TLS as kw does`. */
-  readonly noTlsHint: string;
 }
 
 /** Why there is no answer. */
-export interface HttpFailure {
-  readonly kind: ProblemKind;
-  readonly message: string;
-}
+export type HttpFailure = NetworkFailure;
 
 /** The last answer, as far as it came: for people. */
 export interface HttpTrail {
@@ -253,7 +247,7 @@ export class HttpConnection {
     try {
       return await this.#send(request, deadline);
     } catch (error) {
-      if (!reused || this.#closed || !RESET_CODES.has(codeOf(error))) throw error;
+      if (!reused || this.#closed || !isBroken(error)) throw error;
       return await this.#send(request, deadline);
     }
   }
@@ -363,40 +357,20 @@ function decompress(compressed: Buffer, maxBytes: number, words: HttpWords): Pro
   });
 }
 
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return '';
-  return 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
-const RESET_CODES = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
-
-const REFUSED_CODES: Readonly<Record<string, string>> = {
-  EHOSTUNREACH: 'cannot be reached',
-  ENETUNREACH: 'cannot be reached: no route to its network',
-  ENOTFOUND: 'cannot be found: no such host name',
-  EAI_AGAIN: 'cannot be found: the name server does not answer',
-};
-
-/** Node's codes of certificates that are not trusted. */
-const CERTIFICATE_CODE = /CERT|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH/;
-
 function failureOf(error: unknown, words: HttpWords): HttpFailure {
   if (error instanceof HttpError) return { kind: error.kind, message: error.message };
   const code = codeOf(error);
-  if (code === 'ECONNREFUSED')
-    return { kind: 'refused', message: `refused the connection: ${words.refusedHint}` };
-  const refused = REFUSED_CODES[code];
-  if (refused !== undefined) return { kind: 'refused', message: refused };
-  if (code === 'ETIMEDOUT' || code === 'UND_ERR_CONNECT_TIMEOUT')
-    return { kind: 'timeout', message: 'did not accept the connection in time' };
-  if (CERTIFICATE_CODE.test(code))
-    return { kind: 'auth', message: `has a certificate that is not trusted (${code}): see ca= and insecure` };
-  if (RESET_CODES.has(code))
+  const failure = networkFailure(code === 'UND_ERR_CONNECT_TIMEOUT' ? 'ETIMEDOUT' : code, words);
+  if (failure !== undefined) return failure;
+  if (isBroken(error))
     return { kind: 'protocol', message: 'closed the connection before its answer was complete' };
-  if (code === 'EPROTO' || code.startsWith('ERR_SSL'))
-    return { kind: 'protocol', message: `does not speak TLS as kw does: ${words.noTlsHint}` };
   // No device causes these: a defect of kw, which should be seen as one.
   if (code === '' && (error instanceof TypeError || error instanceof ReferenceError)) throw error;
   const text = error instanceof Error ? error.message : String(error);
   return { kind: 'protocol', message: `answered something that is no HTTP: ${quote(text)}` };
+}
+
+function isBroken(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === 'UND_ERR_SOCKET' || isReset(code);
 }

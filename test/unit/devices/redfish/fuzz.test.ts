@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { RedfishError } from '../../../../src/lib/devices/redfish/failure.ts';
 import { findSources } from '../../../../src/lib/devices/redfish/groups.ts';
 import { linkOf, sameHostPath } from '../../../../src/lib/devices/redfish/links.ts';
-import { follow, formatPointer, parsePointer } from '../../../../src/lib/devices/redfish/pointer.ts';
 import { readingOf } from '../../../../src/lib/devices/redfish/value.ts';
+import { follow, formatPointer, parsePointer } from '../../../../src/lib/devices/shared/pointer.ts';
 import { random } from '../../../support/random.ts';
 import { newTree, oldTree, sensorsTree, type Tree } from '../../../support/redfishServer.ts';
 
