@@ -19,6 +19,7 @@ import type { Sample } from '../../../src/lib/sample.ts';
 import { runKw, startKw } from '../../support/kw.ts';
 import {
   type AgentRequest,
+  integerAt,
   type LyingAgent,
   responseTo,
   startLyingAgent,
@@ -456,6 +457,22 @@ describe('an agent without an end', () => {
     });
     expect(findings.length).toBeLessThan(20_000);
   });
+
+  it('that is silent about one table is asked for the others', async () => {
+    const outlet = '1.3.6.1.4.1.318.1.1.26.9.4.3.1.7';
+    agent.behave((request, reply) => {
+      const [oid = ''] = request.oids;
+      if (oid.startsWith('1.3.6.1.4.1.318.1.1.26.4.')) return;
+      const next = oid === outlet ? integerAt(`${outlet}.1`, 151) : integerAt('1.3.9', 0);
+      reply(responseTo(request, { varbinds: [request.tag === 0xa0 ? textAt(oid, 'x') : next] }));
+    });
+    const url = `snmp://public@${agent.host}:${agent.port}`;
+    const { findings, problems } = await ask(url, '', { profile: 'apc-rpdu2' });
+    expect(findings.map(({ metricId, value }) => [metricId, value])).toEqual([
+      ['pdu_outlet_power_watt', 151],
+    ]);
+    expect(problems.map(({ kind }) => kind)).toEqual(['timeout']);
+  }, 15_000);
 
   it('is left when the time is over', async () => {
     const endless = endlessAgent();

@@ -65,6 +65,8 @@ class Discoverer {
   readonly #columns = new Map<string, ReadonlyMap<string, string>>();
   #values = 0;
   #current = '';
+  /** Columns in a row that were not answered. */
+  #silences = 0;
 
   constructor(client: SnmpClient, options: DiscoverOptions) {
     this.#client = client;
@@ -162,6 +164,7 @@ class Discoverer {
       { maxRows: Math.min(MAX_ROWS, Math.max(1, MAX_VALUES - this.#values)), deadlineMs: this.#deadlineMs },
     );
     if (failure) this.#failed(failure);
+    else this.#silences = 0;
     return cells;
   }
 
@@ -178,8 +181,9 @@ class Discoverer {
       const message = `the agent gave ${MAX_VALUES} values and has more: kw stops there, name a --profile`;
       throw new Ended({ kind: 'limit', message });
     }
-    if (failure.kind === 'timeout' || failure.kind === 'refused' || failure.kind === 'auth')
-      throw new Ended(failure);
+    // Some agents are silent about a table that they do not have; one that is silent twice is gone.
+    if (failure.kind === 'timeout') this.#silences++;
+    if (this.#silences > 1 || failure.kind === 'refused' || failure.kind === 'auth') throw new Ended(failure);
     this.#problems.push(failure);
   }
 

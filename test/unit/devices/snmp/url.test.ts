@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references look like ${env:NAME}
 import { describe, expect, test } from 'vitest';
 import { DeviceUrlError, type UrlContext } from '../../../../src/lib/devices/driver.ts';
-import { joinOid, parseSnmpUrl } from '../../../../src/lib/devices/snmp/url.ts';
+import { joinOid, parseSnmpDeviceUrl, parseSnmpUrl } from '../../../../src/lib/devices/snmp/url.ts';
 import { KwError } from '../../../../src/lib/errors.ts';
 
 const SECRETS: Record<string, string> = {
@@ -235,5 +235,52 @@ describe('errors say where and what instead', () => {
 
   test('a very long URL is refused at once', () => {
     expect(failure(`snmp://public@h/${'1.'.repeat(1e6)}`).message).toContain('at most 4096');
+  });
+});
+
+describe('the URL of a device', () => {
+  const device = (text: string, credential?: Record<string, string>) =>
+    parseSnmpDeviceUrl(text, credential ? { ...context, credential } : context);
+  const written = (text: string, credential?: Record<string, string>) => {
+    const { before = '', behind = '' } = device(text, credential).written ?? {};
+    return `${before}1.3${behind}`;
+  };
+
+  test('needs no OID, and ignores one that is there', () => {
+    expect(device('snmp://public@pdu-1')).toMatchObject({
+      hostPort: 'pdu-1:161',
+      community: 'public',
+      oid: [],
+    });
+    expect(device('snmp://public@pdu-1/1.3.6.{{ 1.3 == x }}?version=1')).toMatchObject({
+      version: '1',
+      oid: [],
+    });
+    expect(parse('snmp://public@pdu-1/1.3').written).toBeUndefined();
+  });
+
+  test('is written without what was typed as a secret', () => {
+    expect(written('snmp://public@pdu-1')).toBe('snmp://public@pdu-1/1.3');
+    expect(written('snmp://s3cret@[2001:db8::1]:1161/')).toBe(
+      'snmp://${env:SNMP_COMMUNITY}@[2001:db8::1]:1161/1.3',
+    );
+    expect(written('snmp://${env:COMMUNITY}@pdu-1?max_oids=8')).toBe(
+      'snmp://${env:COMMUNITY}@pdu-1/1.3?max_oids=8',
+    );
+    expect(written('snmpv1://s3cret@pdu-1')).toBe('snmpv1://${env:SNMP_COMMUNITY}@pdu-1/1.3');
+    expect(written('snmp://pdu-1', { community: 's3cret' })).toBe('snmp://pdu-1/1.3');
+  });
+
+  test('of v3 keeps the user and its protocols, not its keys', () => {
+    expect(
+      written(
+        'snmp://kw@pdu-1?version=3&auth=sha256&auth_key=long-secret&priv=aes&priv_key=${file:/etc/kw/key}',
+      ),
+    ).toBe(
+      'snmp://kw@pdu-1/1.3?version=3&auth=sha256&auth_key=${env:SNMP_AUTH_KEY}&priv=aes&priv_key=${file:/etc/kw/key}',
+    );
+    expect(written('snmp://kw:long-secret@pdu-1?version=3&auth=sha1')).toBe(
+      'snmp://kw:${env:SNMP_AUTH_KEY}@pdu-1/1.3?version=3&auth=sha1',
+    );
   });
 });
