@@ -1,11 +1,7 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
 import { settingsFlags } from '../lib/config/flags.ts';
-import type { MetricEntry } from '../lib/config/model.ts';
 import { loadSettings } from '../lib/config/settings.ts';
-import type { Settings } from '../lib/config/settingsModel.ts';
-import type { DatabaseTarget } from '../lib/database/connection.ts';
-import type { Logger } from '../lib/logger.ts';
 
 /** kw collect */
 export default class Collect extends KwCommand {
@@ -48,44 +44,17 @@ export default class Collect extends KwCommand {
     const load = () => loadEntries(loadSettings(flags), flags.only, (warning) => logger.warn(warning));
     const entries = load();
     if (flags['dry-run']) {
-      await this.#dryRun(entries, settings, flags);
+      const { printDryRun } = await import('../lib/collector/dryRun.ts');
+      await printDryRun({ entries, settings, once: flags.once, json: flags.json }, this);
       return;
     }
-    const database = await this.#database(settings, logger);
-    const { runDaemon } = await import('../lib/collector/daemon.ts');
+    const [{ collectorDatabase }, { runDaemon }] = await Promise.all([
+      import('../lib/collector/database.ts'),
+      import('../lib/collector/daemon.ts'),
+    ]);
+    const database = await collectorDatabase(settings, logger);
     const { version } = this.config;
     const { once } = flags;
     await runDaemon({ settings, entries, database, logger, version, once, loadEntries: load });
-  }
-
-  async #database(settings: Settings, logger: Logger): Promise<DatabaseTarget> {
-    if (settings.databaseUrl) {
-      const { resolveDatabase } = await import('../lib/database/resolve.ts');
-      return resolveDatabase(settings);
-    }
-    const { startEmbedded } = await import('../lib/database/embedded/server.ts');
-    logger.info('no database is configured: the embedded one is used');
-    const { url, label, adopted } = await startEmbedded(settings.dataFolder);
-    if (!adopted) logger.info(`started the ${label}; it runs on until kw db stop`);
-    return { url, label, embedded: true };
-  }
-
-  async #dryRun(
-    entries: readonly MetricEntry[],
-    settings: Settings,
-    { once, json }: { once: boolean; json: boolean },
-  ): Promise<void> {
-    const { dryRun, sampleJson, sampleLine } = await import('../lib/collector/dryRun.ts');
-    const run = await dryRun({
-      entries,
-      settings,
-      once,
-      onSample: (sample) => this.log('%s', json ? sampleJson(sample) : sampleLine(sample)),
-      onProblem: (message) => this.logToStderr('%s', message),
-    });
-    process.once('SIGINT', run.stop);
-    process.once('SIGTERM', run.stop);
-    process.stdout.once('error', run.stop);
-    await run.finished;
   }
 }

@@ -29,8 +29,12 @@ export interface DaemonOptions {
   readonly version: string;
   /** Read everything once, store it, and end. */
   readonly once: boolean;
-  /** Reads the configuration again; throws KwError when it is no good. */
-  readonly loadEntries: () => readonly MetricEntry[];
+  /** Reads the configuration again; throws KwError when it is no good. Undefined: it does not change. */
+  readonly loadEntries?: () => readonly MetricEntry[];
+  /** Name of the identity's folder, for collectors beside the main one of a machine. */
+  readonly identityName?: string;
+  /** End when every stream has ended: their input does not come again. */
+  readonly untilStreamsEnd?: boolean;
 }
 
 /** How long to write what is left at the end: a supervisor waits some 90 s before it kills. */
@@ -43,7 +47,7 @@ const SCHEMA_CHECK_MS = 5_000;
 export async function runDaemon(options: DaemonOptions): Promise<{ stored: number; lost: number }> {
   const { settings, entries, database, logger, version, once } = options;
   await checkDatabase(database, logger);
-  const held = await holdIdentity(settings.dataFolder);
+  const held = await holdIdentity(settings.dataFolder, options.identityName);
   let endpoint: Endpoint | undefined;
   try {
     let collector: Collector | undefined;
@@ -130,12 +134,13 @@ async function tryEndpoint(
   }
 }
 
-/** Follows configuration and signals; resolves at the first SIGINT or SIGTERM. */
+/** Follows configuration and signals; resolves at the first SIGINT or SIGTERM, or when every stream has ended. */
 function untilStopped(collector: Collector, options: DaemonOptions): Promise<void> {
   const { settings, logger, loadEntries } = options;
   const systemd = systemdNotifier(process.env, () => collector.writer.state !== 'closed');
   let reloading = Promise.resolve();
   const reload = () => {
+    if (!loadEntries) return;
     reloading = reloading.then(async () => {
       try {
         const change = await collector.reload(loadEntries());
@@ -147,7 +152,8 @@ function untilStopped(collector: Collector, options: DaemonOptions): Promise<voi
       }
     });
   };
-  const watcher = watchConfig(settings, reload, (message) => logger.warn(`${message}; SIGHUP reloads`));
+  const watcher =
+    loadEntries && watchConfig(settings, reload, (message) => logger.warn(`${message}; SIGHUP reloads`));
   process.on('SIGHUP', reload);
   systemd.notify('READY=1');
   return new Promise((resolve) => {
@@ -158,7 +164,7 @@ function untilStopped(collector: Collector, options: DaemonOptions): Promise<voi
       }
       process.off('SIGHUP', reload);
       process.on('SIGHUP', () => {});
-      watcher.close();
+      watcher?.close();
       systemd.stop();
       systemd.notify('STOPPING=1');
       logger.info(
@@ -169,6 +175,7 @@ function untilStopped(collector: Collector, options: DaemonOptions): Promise<voi
     };
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);
+    if (options.untilStreamsEnd) void collector.fleet.streamsEnded().then(resolve);
   });
 }
 

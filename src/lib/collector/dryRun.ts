@@ -11,7 +11,7 @@ import { type Clock, systemClock, WallClock } from './clock.ts';
 import { type AnyTarget, Fleet } from './fleet.ts';
 import { Schedule } from './schedule.ts';
 
-export interface DryRunOptions {
+interface DryRunOptions {
   readonly entries: readonly MetricEntry[];
   readonly settings: Pick<Settings, 'collector' | 'limits'> & Partial<Pick<Settings, 'dataFolder'>>;
   /** Read everything once instead of at the configured periods. */
@@ -22,13 +22,13 @@ export interface DryRunOptions {
   readonly clock?: Clock;
 }
 
-export interface DryRun {
+interface DryRun {
   /** Resolves when everything was read once; without `once`, when it is stopped. */
   readonly finished: Promise<void>;
   stop(): void;
 }
 
-export async function dryRun(options: DryRunOptions): Promise<DryRun> {
+async function dryRun(options: DryRunOptions): Promise<DryRun> {
   const { entries, settings, once, onSample, onProblem, clock = systemClock } = options;
   const wallClock = new WallClock(clock);
   const schedule = new Schedule(clock);
@@ -86,6 +86,30 @@ export async function dryRun(options: DryRunOptions): Promise<DryRun> {
   return { finished, stop };
 }
 
+/** Where a dry run prints: a command. */
+interface Printer {
+  log(format: string, text: string): void;
+  logToStderr(format: string, text: string): void;
+}
+
+/** Prints what would be stored until a signal, the end of the output, or the end of every stream. */
+export async function printDryRun(
+  { entries, settings, once, json }: Pick<DryRunOptions, 'entries' | 'settings' | 'once'> & { json: boolean },
+  printer: Printer,
+): Promise<void> {
+  const run = await dryRun({
+    entries,
+    settings,
+    once,
+    onSample: (sample) => printer.log('%s', json ? sampleJson(sample) : sampleLine(sample)),
+    onProblem: (message) => printer.logToStderr('%s', message),
+  });
+  process.once('SIGINT', run.stop);
+  process.once('SIGTERM', run.stop);
+  process.stdout.once('error', run.stop);
+  await run.finished;
+}
+
 function problemOf(
   { series, timestampUs }: Sample,
   templates: TemplateCache,
@@ -98,7 +122,7 @@ function problemOf(
 }
 
 /** A sample for people: time, device, metric, value, labels. Control characters from devices are escaped. */
-export function sampleLine({ series, timestampUs, value }: Sample): string {
+function sampleLine({ series, timestampUs, value }: Sample): string {
   const { deviceId, metricId, labels } = series;
   const words = [formatUtc(timestampUs), deviceId, metricId, String(value)];
   if (Object.keys(labels).length > 0) words.push(JSON.stringify(labels));
@@ -106,7 +130,7 @@ export function sampleLine({ series, timestampUs, value }: Sample): string {
 }
 
 /** A sample as one line of JSON; NaN and infinities as text, as PostgreSQL writes them. */
-export function sampleJson({ series, timestampUs, value }: Sample): string {
+function sampleJson({ series, timestampUs, value }: Sample): string {
   return JSON.stringify({
     timestamp: formatUtc(timestampUs),
     device_id: series.deviceId,

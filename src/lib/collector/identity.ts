@@ -28,11 +28,11 @@ const MAX_SOCKET_PATH_BYTES = 100;
 const ASK_TIMEOUT_MS = 1_000;
 
 /**
- * Takes the identity in `<dataFolder>/collector`, made if there is none.
+ * Takes the identity in `<dataFolder>/<name>`, made if there is none.
  * @throws KwError COLLECTOR_RUNNING when another process has it, DATA_FOLDER when the folder cannot be used
  */
-export async function holdIdentity(dataFolder: string): Promise<HeldIdentity> {
-  const folder = join(dataFolder, 'collector');
+export async function holdIdentity(dataFolder: string, name = 'collector'): Promise<HeldIdentity> {
+  const folder = join(dataFolder, name);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {

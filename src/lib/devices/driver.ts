@@ -71,6 +71,8 @@ export type ProblemKind =
   | 'missing' // the device has no such metric (noSuchInstance, no such name)
   | 'value' // a value that cannot be read as the metric
   | 'limit' // more than kw accepts: page size, number of series, length of a label
+  | 'gap' // readings that a stream should have given
+  | 'clock' // the device's clock was set, or its times do not rise
   | 'dropped'; // a label or sample removed because it is not for the device to say (`_` labels, foreign names)
 
 /** Something to count and to tell; never contains a secret. */

@@ -44,6 +44,8 @@ export interface ProbeReport {
 }
 
 export interface ProbeSample {
+  /** Where it is another one than the device that was asked: a port of a wattmeter. */
+  readonly device_id?: string;
   readonly timestamp: string;
   readonly metric_id: string;
   /** JSON has no NaN and no infinities: these are texts, as PostgreSQL writes them. */
@@ -108,7 +110,7 @@ function report(
     timestamp: formatUtc(result.timestampUs),
     duration_ms: roundMs(durationMs),
     facts,
-    samples: result.samples.map(probeSample),
+    samples: result.samples.map((sample) => probeSample(sample, deviceId)),
     problems: result.problems.map(({ kind, message, metricId, count }) => ({
       kind,
       message,
@@ -122,8 +124,9 @@ function roundMs(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-function probeSample({ series, timestampUs, value }: Sample): ProbeSample {
+function probeSample({ series, timestampUs, value }: Sample, deviceId: string): ProbeSample {
   return {
+    ...(series.deviceId !== deviceId && { device_id: series.deviceId }),
     timestamp: formatUtc(timestampUs),
     metric_id: series.metricId,
     value: Number.isFinite(value) ? value : numberText(value),
@@ -158,10 +161,10 @@ export function formatProbe(probed: ProbeReport): string {
   return lines.map(([name, text]) => `${name.padEnd(width)}${text}`).join('\n');
 }
 
-function sampleText({ metric_id, value, labels }: ProbeSample): string {
+function sampleText({ device_id, metric_id, value, labels }: ProbeSample): string {
   const names = Object.entries(labels);
-  if (metric_id === METRIC_ID && names.length === 0) return String(value);
+  if (metric_id === METRIC_ID && names.length === 0 && device_id === undefined) return String(value);
   const text = names.map(([name, label]) => `${name}=${JSON.stringify(label)}`).join(', ');
-  const series = metric_id === METRIC_ID ? '' : `${metric_id} `;
+  const series = `${device_id === undefined ? '' : `${device_id} `}${metric_id === METRIC_ID ? '' : `${metric_id} `}`;
   return names.length === 0 ? `${series}${value}` : `${series}${value} {${text}}`;
 }

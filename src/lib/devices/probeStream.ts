@@ -30,6 +30,7 @@ export async function probeStream(
     stop = resolve;
   });
   const timers = [setTimeout(stop, timeoutMs)];
+  let samples: readonly Sample[] = [];
   const stream = driver.openStream(deviceId, url, context, {
     channel: (_request, series) => ({
       promoted: false,
@@ -58,11 +59,12 @@ export async function probeStream(
       { ...request, optional: false, updateEveryMs: driver.defaultPeriodsMs?.usual ?? 1_000 },
     ]);
     await stopped;
+    // Closing gives what was gathered of the present second, which is less than a value.
+    samples = [...last.values()];
   } finally {
     for (const timer of timers) clearTimeout(timer);
     await stream.close();
   }
-  const samples = [...last.values()];
   const timestampUs = samples.reduce((latest, sample) => Math.max(latest, sample.timestampUs), 0);
   if (readings === 0 && problems.length === 0) {
     problems.push({ kind: 'timeout', message: `nothing came for ${timeoutMs / 1000} s` });

@@ -6,6 +6,7 @@ import { mqttDriver } from './mqtt/driver.ts';
 import { prometheusDriver } from './prometheus/driver.ts';
 import { redfishDriver } from './redfish/driver.ts';
 import { snmpDriver } from './snmp/driver.ts';
+import { wattmeterDriver } from './wattmeter/driver.ts';
 
 const drivers: readonly AnyDriver[] = [
   ipmiDriver,
@@ -14,6 +15,7 @@ const drivers: readonly AnyDriver[] = [
   prometheusDriver,
   redfishDriver,
   snmpDriver,
+  wattmeterDriver,
 ];
 
 const byScheme = new Map(
