@@ -13,6 +13,8 @@ import { temporaryFolder } from '../../test/support/temporaryFolder.ts';
 export interface RunningKw {
   readonly pid: number;
   counters(): Promise<CollectorCounters>;
+  /** Seconds since the instant up to which everything is stored. */
+  lagS(): Promise<number>;
   /** Of the resident memory. */
   peakMb(): number;
   stop(): Promise<void>;
@@ -56,16 +58,17 @@ export async function startKw(options: {
   child.stderr?.on('data', (text) => {
     log += text;
   });
-  const counters = async () => {
+  const report = async () => {
     const response = await fetch(`http://127.0.0.1:${port}/status`);
-    const { collectors } = (await response.json()) as StatusReport;
-    return collectors[0]?.counters as CollectorCounters;
+    return ((await response.json()) as StatusReport).collectors[0];
   };
+  const counters = async () => (await report())?.counters as CollectorCounters;
   await untilUp(child, counters, () => log);
   let peakMb = 0;
   return {
     pid: child.pid as number,
     counters,
+    lagS: async () => (await report())?.lag_seconds ?? 0,
     peakMb: () => peakMb,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
