@@ -28,7 +28,7 @@ interface DryRun {
   stop(): void;
 }
 
-async function dryRun(options: DryRunOptions): Promise<DryRun> {
+export async function dryRun(options: DryRunOptions): Promise<DryRun> {
   const { entries, settings, once, onSample, onProblem, clock = systemClock } = options;
   const wallClock = new WallClock(clock);
   const schedule = new Schedule(clock);
