@@ -147,7 +147,7 @@ subprocess.run([sys.argv[1], 'ports=2'], stdin=sys.stdin, stdout=master)`;
     collector = start(['collect']);
     statusOf = async (name) => {
       const { stdout } = await runKw(['status', '--json'], { env, cwd: folder });
-      return (JSON.parse(stdout) as StatusReport).devices.find((found) => found.device === name);
+      return (JSON.parse(stdout) as StatusReport).devices.find((found) => found.device_id === name);
     };
     for (const id of ['we', 'wt', 'ws']) {
       while ((await rowsOf(`${id}-port1`)).length < 2) await sleep(100);
