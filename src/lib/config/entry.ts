@@ -17,9 +17,6 @@ const DEFAULT_UPDATE_EVERY_MS = 10_000;
 /** Nothing that kw speaks to answers more often than a hundred times a second. */
 const MIN_PERIOD_MS = 10;
 
-/** Protocols of Kwollect that this version does not speak: their entries wait, they are no mistake. */
-const SCHEMES_TO_COME = ['wattmetre'];
-
 const KEYS = [
   'name',
   'device_id',
@@ -145,14 +142,8 @@ function readUrl(fields: Fields, context: EntryContext): Pick<MetricEntry, 'url'
 }
 
 function refuseScheme(fields: Fields, field: YamlField, scheme: string, context: EntryContext): undefined {
-  if (SCHEMES_TO_COME.includes(scheme)) {
-    fields.warning(
-      field,
-      `${scheme}:// is not collected yet by this version of kw, so this entry is left out`,
-    );
-    return undefined;
-  }
-  const near = closest(scheme, [...context.knownSchemes(), ...SCHEMES_TO_COME])[0];
+  const ways = context.knownSchemes().filter((known) => known.startsWith(`${scheme}+`));
+  const near = ways[0] ?? closest(scheme, [...context.knownSchemes()])[0];
   const hint = near === undefined ? `known ones: ${schemeList(context)}` : `did you mean ${near}://?`;
   return fields.error(field, `${shown(`${scheme}://`)} is no protocol that kw speaks`, hint);
 }

@@ -39,9 +39,19 @@ describe('the example', () => {
     expect(periodsOf(file)).toEqual(periods);
   });
 
-  it('wattmeter.yaml is read on demand only', () => {
+  it('wattmeter.yaml reads wattmeters always and faster on demand, and outlets on demand only', () => {
     const { entries } = metricsOf(join(examples, 'metrics.d'), ['wattmeter.yaml']);
-    expect(entries.every(({ optional }) => optional)).toBe(true);
+    const periods = entries.map(({ deviceId, optional, optionalUpdateEveryMs }) => [
+      deviceId,
+      optional,
+      optionalUpdateEveryMs,
+    ]);
+    expect(periods).toEqual([
+      ['wattmetre1', false, 20],
+      ['wattmetre2', false, 20],
+      ['pdu-1-port1', true, undefined],
+      ['pdu-1-port2', true, undefined],
+    ]);
   });
 
   it('metrics.d loads as a whole, and the list above is all of it', () => {

@@ -198,10 +198,6 @@ describe('a url', () => {
     ['snpm://p@h/1', 'error: "snpm://" is no protocol that kw speaks (did you mean snmp://?)'],
     ['modbus://h/1', 'error: "modbus://" is no protocol that kw speaks (known ones: snmp://, prometheus://)'],
     ['h/1', 'error: url has no protocol (it begins with snmp://, prometheus://)'],
-    [
-      'wattmetre://h/1',
-      'warning: wattmetre:// is not collected yet by this version of kw, so this entry is left out',
-    ],
   ])('%j is no url to collect from', (url, expected) => {
     const { entries, problems } = load(`- name: a_watt\n  device_id: d\n  url: ${url}\n`);
     expect(entries).toEqual([]);
