@@ -12,35 +12,19 @@ import { formatOid, parseOid } from '../../../../src/lib/devices/snmp/oid.ts';
 import type { UsmUser } from '../../../../src/lib/devices/snmp/url.ts';
 import { UsmEngine } from '../../../../src/lib/devices/snmp/usm.ts';
 import { readValue, valueText } from '../../../../src/lib/devices/snmp/value.ts';
-import { random } from '../../../support/random.ts';
+import { mutated, random, randomDatagram } from '../../../support/random.ts';
 import { usmMessage } from '../../../support/usmAgent.ts';
 
 const RUNS = 100_000;
 const CAPACITY = 30;
 
-function randomDatagram(next: () => number): Buffer {
-  const datagram = Buffer.alloc(next() % 300);
-  for (let index = 0; index < datagram.length; index++) datagram[index] = next();
+function likeAMessage(next: () => number): Buffer {
+  const datagram = randomDatagram(next);
   // Half of them begin like a message, or nothing behind the first octet would ever be reached.
   if (next() % 2 === 0 && datagram.length > 20) {
     datagram.set([0x30, datagram.length - 2 < 128 ? datagram.length - 2 : 0x81, 0x02, 0x01, next() % 4]);
   }
   return datagram;
-}
-
-/** A good message with some octets changed, cut out, doubled or cut off. */
-function mutate(good: Buffer, next: () => number): Buffer {
-  let bad = Buffer.from(good);
-  for (let times = 1 + (next() % 4); times > 0; times--) {
-    const at = next() % Math.max(bad.length, 1);
-    const kind = next() % 5;
-    if (kind === 0) bad[at] = next();
-    else if (kind === 1) bad[at] = (bad[at] ?? 0) ^ (1 << (next() % 8));
-    else if (kind === 2) bad = bad.subarray(0, at);
-    else if (kind === 3) bad = Buffer.concat([bad.subarray(0, at), bad.subarray(at + (next() % 4))]);
-    else bad = Buffer.concat([bad.subarray(0, at), bad.subarray(Math.max(0, at - (next() % 8)))]);
-  }
-  return bad;
 }
 
 function goodPdu(): Buffer {
@@ -74,8 +58,8 @@ describe('no datagram brings a decoder down', () => {
   const community = tlv(Tag.sequence, integer(1), tlv(Tag.octetString, Buffer.from('public')), goodPdu());
 
   test.each([
-    ['random', (next: () => number) => randomDatagram(next)],
-    ['mutated', (next: () => number) => mutate(community, next)],
+    ['random', (next: () => number) => likeAMessage(next)],
+    ['mutated', (next: () => number) => mutated(community, next)],
   ])(`${RUNS} %s datagrams as v1 and v2c`, (_name, make) => {
     const next = random(20261122);
     const reader = new BerReader();
@@ -106,8 +90,8 @@ describe('no datagram brings a decoder down', () => {
     },
   ];
   test.each([
-    ['random', (next: () => number) => randomDatagram(next)],
-    ['mutated', (next: () => number, good: Buffer) => mutate(good, next)],
+    ['random', (next: () => number) => likeAMessage(next)],
+    ['mutated', (next: () => number, good: Buffer) => mutated(good, next)],
   ])(`${RUNS} %s datagrams as v3`, (_name, make) => {
     const next = random(20261123);
     const reader = new BerReader();
