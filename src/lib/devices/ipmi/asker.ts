@@ -2,7 +2,7 @@
  * Questions outside of the hot path: one at a time, sent again after each of `STEPS_MS` until an answer is accepted.
  * Opening, checking and closing a session ask through this; requests of an open session go through bmc.ts.
  */
-import { IpmiError } from './errors.ts';
+import { ClosedError, IpmiError } from './errors.ts';
 
 /** Doubling, so that a BMC slower than the first step is still understood (its newest answer is what counts). */
 const STEPS_MS: readonly number[] = [500, 1000, 2000];
@@ -31,6 +31,7 @@ export class Asker {
   readonly #hostPort: string;
   #receive: ((datagram: Buffer) => void) | undefined;
   #fail: ((error: IpmiError) => void) | undefined;
+  #isStopped = false;
 
   constructor(hostPort: string, send: (datagram: Buffer) => void) {
     this.#hostPort = hostPort;
@@ -39,6 +40,7 @@ export class Asker {
 
   /** Rejects with IpmiError: `timeout` when no attempt is answered, or what `fail` or `accept` say. */
   ask<T>({ name, datagram, accept, stepsMs = STEPS_MS }: Question<T>): Promise<T> {
+    if (this.#isStopped) return Promise.reject(new ClosedError());
     return new Promise<T>((resolve, reject) => {
       let attempts = 0;
       let steps = [...stepsMs];
@@ -87,5 +89,11 @@ export class Asker {
   /** Ends the question under way. */
   fail(error: IpmiError): void {
     this.#fail?.(error);
+  }
+
+  /** Ends the question under way, and refuses all others. */
+  stop(): void {
+    this.#isStopped = true;
+    this.fail(new ClosedError());
   }
 }

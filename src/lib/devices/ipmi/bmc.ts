@@ -19,7 +19,7 @@ import type { Address } from '../shared/hosts.ts';
 import { Asker } from './asker.ts';
 import type { SecureChannel } from './channel.ts';
 import { closeSession, getDeviceId } from './commands.ts';
-import { IpmiError } from './errors.ts';
+import { ClosedError, IpmiError, isSilence, UnreachableError } from './errors.ts';
 import {
   completionCode,
   encodeRequest,
@@ -81,7 +81,7 @@ const CHECK_STEPS_MS = [250, 500];
 const CLOSE_STEPS_MS = [300, 300];
 
 /** What is remembered of a login between its sessions. */
-interface LoginState {
+export interface LoginState {
   readonly login: IpmiLogin;
   suite: CipherSuiteId | undefined;
   failures: number;
@@ -115,7 +115,7 @@ export class Bmc implements LinkListener {
   readonly #context: SessionContext;
   readonly #timings: BmcTimings;
   readonly #link: Link;
-  readonly #asker: Asker;
+  #asker: Asker;
   readonly #logins = new Map<string, LoginState>();
   readonly #queue: Job[] = [];
   #job: Job | undefined;
@@ -148,7 +148,7 @@ export class Bmc implements LinkListener {
     this.#context = context;
     this.#timings = { ...TIMINGS, ...timings };
     this.#link = new Link(address, port, this);
-    this.#asker = new Asker(hostPort, (datagram) => this.#link.send(datagram));
+    this.#asker = this.#newAsker();
     if (after) this.#occupy(after);
   }
 
@@ -177,7 +177,8 @@ export class Bmc implements LinkListener {
         request,
         startedMs: nowMs,
         deadlineMs: nowMs + timeoutMs,
-        stepMs: Math.min(Math.max(Math.ceil(timeoutMs / 3), MIN_STEP_MS), MAX_STEP_MS),
+        // In coarse steps, so that one timer serves requests that have nearly the same time.
+        stepMs: Math.min(Math.ceil(timeoutMs / 3 / MIN_STEP_MS) * MIN_STEP_MS, MAX_STEP_MS),
         resolve,
         reject,
         timer: undefined,
@@ -202,10 +203,11 @@ export class Bmc implements LinkListener {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const error = new IpmiError('timeout', 'the session was closed');
+    const error = new ClosedError();
     for (const job of [...this.#queue.splice(0), ...(this.#job ? [this.#job] : [])]) this.#reject(job, error);
-    this.#asker.fail(error);
+    this.#asker.stop();
     await this.#busyWith;
+    this.#asker = this.#newAsker();
     await this.#closeChannel();
     clearTimeout(this.#stepTimer);
     clearTimeout(this.#aliveTimer);
@@ -229,6 +231,8 @@ export class Bmc implements LinkListener {
       requestUs: job.sentUs[attempt] as number,
       answerUs: this.#context.nowUs(),
     };
+    if (this.#context.trace)
+      this.#trace(job, `answered: ${datagram.length} octets, completion code ${hex(reply.completionCode)}`);
     // The next attempt comes after the step.
     if (reply.completionCode === NODE_BUSY && this.#hasStepLeft(job)) job.busy = reply;
     else this.#resolve(job, reply);
@@ -236,7 +240,7 @@ export class Bmc implements LinkListener {
 
   fail(code: string): void {
     const what = code === 'ECONNREFUSED' ? 'nothing listens there' : `unreachable (${code})`;
-    const error = new IpmiError('refused', `${this.#hostPort}: ${what}`);
+    const error = new UnreachableError('refused', `${this.#hostPort}: ${what}`);
     this.#asker.fail(error);
     if (!this.#job) return;
     this.#isDoubtful = true;
@@ -283,6 +287,16 @@ export class Bmc implements LinkListener {
     const packet = (this.#channel as SecureChannel).seal(message);
     job.sentUs.push(this.#context.nowUs());
     this.#link.send(packet);
+    if (this.#context.trace)
+      this.#trace(
+        job,
+        `asked: ${packet.length} octets${job.attempts > 1 ? `, attempt ${job.attempts}` : ''}`,
+      );
+  }
+
+  #trace({ request }: Job, what: string): void {
+    const { netFn, command } = request;
+    this.#context.trace?.({ step: 'read', text: `command ${hex(netFn)} ${hex(command)} ${what}` });
   }
 
   /** One timer for all requests: most end long before it, and to set it anew costs more than to let it run. */
@@ -391,8 +405,8 @@ export class Bmc implements LinkListener {
     const { backOffMs, maxBackOffMs, authBackOffMs, maxAuthBackOffMs } = this.#timings;
     state.error = error;
     state.suite = undefined;
-    // A BMC that is silent is asked again by the next request: nothing is spoilt by that.
-    if (error.kind === 'timeout') {
+    // A BMC that is silent or switched off is asked again by the next request: nothing is spoilt by that.
+    if (isSilence(error) || error instanceof UnreachableError) {
       state.retryAtMs = 0;
       return;
     }
@@ -413,9 +427,10 @@ export class Bmc implements LinkListener {
       await askInside(this.#asker, channel, getDeviceId, 'Get Device ID', CHECK_STEPS_MS);
       this.#isDoubtful = false;
       this.#heardMs = performance.now();
+      this.#armAlive();
       return true;
     } catch (error) {
-      if (!(error instanceof IpmiError) || error.kind !== 'timeout' || this.#closed) throw error;
+      if (!isSilence(error)) throw error;
     }
     // The BMC lost it, or does not hear us in it: should it have it after all, it ends here.
     this.#link.send(channel.seal(encodeRequest(closeSession(channel.bmcId), 0)));
@@ -453,31 +468,39 @@ export class Bmc implements LinkListener {
   }
 
   #armAlive(): void {
+    const { keepAliveMs } = this.#timings;
     clearTimeout(this.#aliveTimer);
-    const dueMs = this.#heardMs + this.#timings.keepAliveMs - performance.now();
-    this.#aliveTimer = setTimeout(() => this.#onAliveTimer(), Math.max(dueMs, 10)).unref();
+    const dueMs = this.#heardMs + keepAliveMs - performance.now();
+    this.#aliveTimer = setTimeout(() => this.#onAliveTimer(), Math.max(dueMs, keepAliveMs / 10)).unref();
   }
 
-  /** Nothing was asked for a while: asks something, or closes a session that nobody needs. */
+  /**
+   * Nothing was asked for a while: asks something, or closes a session that nobody needs. One that is in doubt is
+   * left to the next request.
+   */
   #onAliveTimer(): void {
     const { keepAliveMs, unusedMs } = this.#timings;
     const nowMs = performance.now();
     const owner = this.#owner;
-    if (!owner || this.#closed) return;
-    if (this.#busyWith || this.#job || this.#isDoubtful || nowMs - this.#heardMs < keepAliveMs - 10) {
-      this.#aliveTimer?.refresh();
-      if (!this.#isDoubtful) this.#armAlive();
-      return;
-    }
-    if (nowMs - this.#usedMs > unusedMs) {
+    if (!owner || this.#closed || this.#isDoubtful) return;
+    const isUsed = nowMs - this.#heardMs < keepAliveMs - 1;
+    if (isUsed || this.#busyWith || this.#job) {
+      this.#armAlive();
+    } else if (nowMs - this.#usedMs > unusedMs) {
       this.#occupy(this.#closeChannel());
-      return;
+    } else {
+      const usedMs = this.#usedMs;
+      const armAgain = () => this.#armAlive();
+      this.request(owner, getDeviceId, keepAliveMs / 5).then(armAgain, armAgain);
+      this.#usedMs = usedMs;
     }
-    const usedMs = this.#usedMs;
-    this.request(owner, getDeviceId, keepAliveMs / 5).then(
-      () => this.#armAlive(),
-      () => this.#armAlive(),
-    );
-    this.#usedMs = usedMs;
   }
+
+  #newAsker(): Asker {
+    return new Asker(this.#hostPort, (datagram) => this.#link.send(datagram));
+  }
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(2, '0')}`;
 }

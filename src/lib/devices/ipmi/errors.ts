@@ -14,3 +14,18 @@ export class IpmiError extends Error {
     return { kind: this.kind, message: this.message };
   }
 }
+
+/** The network says that the BMC cannot be reached. */
+export class UnreachableError extends IpmiError {}
+
+/** We ended it ourselves. */
+export class ClosedError extends IpmiError {
+  constructor() {
+    super('timeout', 'the session was closed');
+  }
+}
+
+/** The BMC was silent. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof IpmiError && error.kind === 'timeout' && !(error instanceof ClosedError);
+}

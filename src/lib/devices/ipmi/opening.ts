@@ -26,7 +26,7 @@ import {
   SUITE_PIECE_LENGTH,
   setSessionPrivilege,
 } from './commands.ts';
-import { IpmiError } from './errors.ts';
+import { IpmiError, isSilence } from './errors.ts';
 import {
   completionCode,
   encodeRequest,
@@ -145,7 +145,7 @@ class Opening {
 
   /** Whether the BMC went silent, or lost the session, after it had given one. */
   gotStuck(error: unknown): boolean {
-    return this.#bmcId !== 0 && (error instanceof LostError || isTimeout(error));
+    return this.#bmcId !== 0 && (error instanceof LostError || isSilence(error));
   }
 
   /** Tells the BMC to forget what was begun. Its answer is of no interest. */
@@ -203,7 +203,7 @@ class Opening {
         if (data.length - 1 < SUITE_PIECE_LENGTH) break;
       }
     } catch (error) {
-      if (!isTimeout(error)) throw error;
+      if (!isSilence(error)) throw error;
     }
     const ids = suiteIds(Buffer.concat(pieces));
     return ids.length > 0 ? ids : undefined;
@@ -300,12 +300,12 @@ class Opening {
         RAKP3_STEPS_MS,
       );
     } catch (error) {
-      if (!isTimeout(error)) throw error;
+      if (!isSilence(error)) throw error;
     }
     try {
       await this.#setPrivilege(asker, channel, isRight ? undefined : SHORT_STEPS_MS);
     } catch (error) {
-      throw isRight === false && isTimeout(error) ? this.#wrongKg() : error;
+      throw isRight === false && isSilence(error) ? this.#wrongKg() : error;
     }
     trace?.({ step: 'authenticate', text: 'both sides have the same session key' });
     trace?.({ step: 'authenticate', text: `the privilege is ${login.privilege}` });
@@ -405,10 +405,6 @@ class Opening {
 class SuiteError extends IpmiError {}
 /** Another attempt may help. */
 class LostError extends IpmiError {}
-
-function isTimeout(error: unknown): boolean {
-  return error instanceof IpmiError && error.kind === 'timeout';
-}
 
 const NOTHING = new Uint8Array(0);
 

@@ -4,8 +4,8 @@
  */
 import type { Fact, SessionContext } from '../driver.ts';
 import { type Address, Host } from '../shared/hosts.ts';
-import { Bmc, type BmcTimings, type IpmiReply } from './bmc.ts';
-import { IpmiError } from './errors.ts';
+import { Bmc, type BmcTimings, type IpmiReply, type LoginState } from './bmc.ts';
+import { ClosedError, IpmiError } from './errors.ts';
 import type { IpmiRequest } from './lanMessage.ts';
 import type { IpmiUrl } from './url.ts';
 
@@ -23,6 +23,8 @@ export class IpmiSession {
   readonly #timings: Partial<BmcTimings>;
   readonly #host: Host;
   #bmc: Bmc | undefined;
+  /** Ours, with that BMC. */
+  #login: LoginState | undefined;
   #closed = false;
 
   /** `timings`: for tests. */
@@ -59,13 +61,13 @@ export class IpmiSession {
   }
 
   #ask(address: Address, request: IpmiRequest, timeoutMs: number): Promise<IpmiReply> {
-    if (this.#closed) return Promise.reject(new IpmiError('timeout', 'the session was closed'));
+    if (this.#closed) return Promise.reject(new ClosedError());
     if (this.#bmc?.address.address !== address.address) {
       void this.#leave();
       this.#join(address);
     }
     const bmc = this.#bmc as Bmc;
-    return bmc.request(bmc.login(this.#url.login), request, timeoutMs).catch((error: unknown) => {
+    return bmc.request(this.#login as LoginState, request, timeoutMs).catch((error: unknown) => {
       // Perhaps the BMC has another address by now.
       if (error instanceof IpmiError && (error.kind === 'timeout' || error.kind === 'refused'))
         this.#host.failed();
@@ -84,6 +86,10 @@ export class IpmiSession {
     }
     entry.users++;
     this.#bmc = entry.bmc;
+    const { host } = this.#url;
+    const text = host === address.address ? `${host} is an address already` : `${host} is ${address.address}`;
+    this.#context.trace?.({ step: 'resolve', text });
+    this.#login = entry.bmc.login(this.#url.login);
   }
 
   async #leave(): Promise<void> {
@@ -111,7 +117,6 @@ export class IpmiSession {
     clearTimeout(timer);
     const found = this.#host.current();
     if (!found) throw new IpmiError('refused', `${this.#url.host}: ${error ?? 'no address'}`);
-    this.#context.trace?.({ step: 'resolve', text: `${this.#url.host} is ${found.address}` });
     return { found, leftMs: timeoutMs - (performance.now() - startedMs) };
   }
 }

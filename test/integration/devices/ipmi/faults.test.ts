@@ -217,6 +217,21 @@ describe('one BMC', () => {
     expect(bmc.active).toBe(0);
   });
 
+  test('ends at once when it is closed while it is being opened, wherever that is', async () => {
+    await Promise.all(
+      Array.from({ length: OPENING + 1 }, async (_, count) => {
+        const { bmc, session } = await pair();
+        bmc.dieAfter(count);
+        const failure = failureOf(session.request(getSensorReading(1), 8_000));
+        await sleep(100);
+        const startMs = performance.now();
+        await session.close();
+        expect(performance.now() - startMs).toBeLessThan(900);
+        expect(await failure).toBe('timeout: the session was closed');
+      }),
+    );
+  });
+
   test('keeps its session while nobody asks, until nobody has asked for long', async () => {
     const { bmc, session } = await pair({}, { keepAliveMs: 100, unusedMs: 450 });
     await read(session, 1);

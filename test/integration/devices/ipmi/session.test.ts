@@ -36,11 +36,18 @@ describe.skipIf(skipUnless('ipmi_sim', hasIpmiSim))('a session with ipmi_sim', (
     expect(power.requestUs).toBeGreaterThanOrEqual(id.answerUs);
     expect(power.answerUs).toBeGreaterThanOrEqual(power.requestUs);
     expect(steps.map(({ step, text }) => `${step}: ${text}`)).toEqual([
+      'resolve: 127.0.0.1 is an address already',
       `open: 127.0.0.1:${bmc.port} answers and speaks IPMI 2.0`,
       'open: the BMC gives a session with cipher suite 3 (HMAC-SHA1, HMAC-SHA1-96, AES-CBC-128)',
       'authenticate: the BMC knows the user "root" and the password',
       'authenticate: both sides have the same session key',
       'authenticate: the privilege is user',
+      'read: command 0x06 0x01 asked: 64 octets',
+      'read: command 0x06 0x01 answered: 80 octets, completion code 0x00',
+      'read: command 0x04 0x2d asked: 64 octets',
+      'read: command 0x04 0x2d answered: 64 octets, completion code 0x00',
+      'read: command 0x04 0x2d asked: 64 octets',
+      expect.stringMatching(/^read: command 0x04 0x2d answered: 64 octets, completion code 0x[^0]/),
       'close: the session is closed',
     ]);
   });
