@@ -65,6 +65,13 @@ describe('docs/devices', () => {
     for (const name of unset.splice(0)) delete process.env[name];
   });
 
+  it('has an index that names all of its pages', () => {
+    const index = read('docs/devices/README.md');
+    const others = devicePages.filter((page) => page !== 'docs/devices/README.md');
+    const unnamed = others.filter((page) => !index.includes(`](${page.replace('docs/devices/', '')})`));
+    expect(unnamed).toEqual([]);
+  });
+
   it.each(
     devicePages.flatMap((page) => yamlOf(page).map((files, index) => ({ page, number: index + 1, files }))),
   )('$page: YAML block $number passes kw config check', ({ files: written }) => {

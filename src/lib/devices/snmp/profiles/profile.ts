@@ -84,7 +84,7 @@ export function indexPart(index: string, position: number): string {
 }
 
 /** A name that people gave, or undefined for the one that the device came with: `Outlet 7`. */
-export function givenName(text: string | undefined, number: string): string | undefined {
+function givenName(text: string | undefined, number: string): string | undefined {
   const plain = text?.trim() ?? '';
   if (plain === '' || plain === number) return undefined;
   return /^outlet[ _-]*[a-z]?\d+$/i.test(plain) ? undefined : plain;
