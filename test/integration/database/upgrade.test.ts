@@ -60,7 +60,7 @@ describe.each(testFlavours)('an upgrade on %s', (flavour) => {
       const selection = (from: string, to: string) =>
         resolveSelection(client, { devices: ['node-1'], from, to }, nowUs());
       const gaps = async (from: string, to: string) =>
-        await findGaps(client, await selection(from, to), nowUs(), undefined);
+        (await findGaps(client, await selection(from, to), nowUs(), undefined)).warnings;
       expect(await gaps('-6h', '-3h')).toEqual([]);
       expect(await gaps('-6h', '-1h')).toEqual([
         expect.stringMatching(/^no collector ran for node-1 from \S+ to \S+ \(c1 was stopped\)$/),
