@@ -39,7 +39,10 @@ export default class JobList extends KwCommand {
       const { terminalWidth } = await import('../../lib/output/fit.ts');
       if (jobs.length > 0)
         this.log(listing(...jobRows(jobs, settings.timeZone), terminalWidth(process.stdout)));
-      else this.logToStderr(flags.all ? 'there are no jobs' : 'no job runs; see kw job list --all');
+      else {
+        const of = flags.user === undefined ? '' : ` of ${flags.user}`;
+        this.logToStderr(flags.all ? `there are no jobs${of}` : `no job${of} runs; see kw job list --all`);
+      }
     }
     if (cut) this.logToStderr(`there are more than ${flags.limit} jobs: see --limit`);
     return { jobs: jobs.map((job) => ({ ...jobJson(job), nodes: job.nodes })) };

@@ -96,7 +96,9 @@ export function databaseError(error: unknown, database: Told): KwError {
       return make(
         'DATABASE_RIGHTS',
         `not allowed on ${label}: ${said}`,
-        'ask an administrator for the role that this needs: kw_reader, kw_writer, kw_scheduler, kw_collector or kw_admin',
+        /belongs to/.test(said)
+          ? 'only its owner and the role kw_scheduler may change it; its owner stays as it is'
+          : 'ask an administrator for the role that this needs: kw_reader, kw_writer, kw_scheduler, kw_collector or kw_admin',
       );
     case '3F000':
     case '42P01':

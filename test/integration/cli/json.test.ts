@@ -37,6 +37,11 @@ const COMMANDS: Record<string, { args?: string[]; keys: string[]; code?: number 
     keys: ['collection', 'errors', 'metrics_dir', 'problems', 'settings_file', 'warnings'],
     code: 1,
   },
+  'device discover': {
+    args: ['snmp://public@127.0.0.1:1', '--timeout', '1s'],
+    keys: ['about', 'device_id', 'findings', 'problems', 'profiles', 'url'],
+    code: 1,
+  },
   'device probe': {
     args: ['prometheus://127.0.0.1:1/', '--timeout', '1s'],
     keys: ['device_id', 'duration_ms', 'facts', 'problems', 'samples', 'timestamp', 'up', 'url'],

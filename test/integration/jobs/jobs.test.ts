@@ -177,6 +177,7 @@ describe('the commands', () => {
       'JOB            USER  STATE    STARTED              STOPPED  NODES\n' +
         'slurm:2 (1_1)  bob   running  2026-01-02 11:00:00  -        gpu-1\n',
     );
+    expect((await kw('job', 'list', '--all', '--user', 'carol')).stderr).toBe('there are no jobs of carol\n');
     const all = await kw('job', 'list', '--all', '--user', 'alice', '--json');
     expect(JSON.parse(all.stdout)).toEqual({
       jobs: [

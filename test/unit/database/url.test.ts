@@ -149,6 +149,11 @@ describe('databaseError', () => {
     expect(hintOf('--to')).toBe('check that it runs and that --to names it');
   });
 
+  test('what belongs to somebody else is no lack of a role', () => {
+    expect(make('42501', 'job 7 belongs to alice').hint).toMatch(/^only its owner/);
+    expect(make('42501', 'permission denied for table metrics').hint).toMatch(/^ask an administrator/);
+  });
+
   test('a missing table of kw asks for the migration', () => {
     expect(make('42P01', 'relation "kw.metrics" does not exist')).toMatchObject({
       code: 'SCHEMA_MISSING',
