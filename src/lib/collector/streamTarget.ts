@@ -42,6 +42,9 @@ export interface StreamSurroundings {
 /** A stream that was silent for longer than this holds nothing back that is on its way. */
 const QUIET_US = 1_000_000;
 
+/** Two seconds hold a whole one. */
+const LISTEN_MS = 2_100;
+
 export class StreamTarget {
   /** Scheme, endpoint and what else separates streams; may hold secrets, never printed. */
   readonly key: string;
@@ -133,13 +136,19 @@ export class StreamTarget {
     return this.#names.has(`${deviceId}\n${metricId}`);
   }
 
-  /** Resolves when a reading came, when none will, or after `patienceMs`. */
+  /**
+   * Listens for a while from the first reading on, long enough for the mean of a whole second. Resolves then, when
+   * nothing will come any more, or when nothing came for `patienceMs`.
+   */
   async readOnce(patienceMs: number): Promise<void> {
-    if (this.counters.polls > 0) return;
     let timer: NodeJS.Timeout | undefined;
     const read = new Promise<void>((resolve) => {
-      this.#onFirstReading = resolve;
       timer = setTimeout(resolve, patienceMs);
+      this.#onFirstReading = () => {
+        this.#onFirstReading = () => {};
+        clearTimeout(timer);
+        timer = setTimeout(resolve, LISTEN_MS);
+      };
     });
     await Promise.race([read, this.ended]);
     clearTimeout(timer);

@@ -338,6 +338,17 @@ describe('kw collect wattmetre', () => {
     expect((await rowsOf('w1-port0')).map(({ us }) => us / 1e6 - begin)).toEqual([0, 1, 2]);
   });
 
+  it('gives the mean of a whole second to kw collect --once', async () => {
+    const url = `wattmetre+exec://${READER}?arg=ports=1`;
+    writeFileSync(
+      join(folder, 'metrics.d', 'w.yaml'),
+      `- {name: wattmetre_power_watt, device_id: w1, url: "${url}"}\n`,
+    );
+    const { code, stdout } = await runKw(['collect', '--once', '--dry-run'], { env, cwd: folder });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^\S+ w1-port0 wattmetre_power_watt 102\.45$/m);
+  });
+
   it('says at once that a mapping cannot be read', async () => {
     const { code, stderr } = await runKw(['collect', 'wattmetre', '--id', 'w1', '--mapping', 'none'], {
       env,
@@ -345,6 +356,53 @@ describe('kw collect wattmetre', () => {
     });
     expect(code).toBe(1);
     expect(stderr).toContain(`cannot read the mapping ${join(folder, 'none')}: there is no such file`);
+  });
+});
+
+describe('wattmeters at 50 frames a second, all enabled', () => {
+  const FEEDER = join(import.meta.dirname, '../../../bench/wattmeter/feeder.js');
+  const WATTMETERS = 5;
+  const PORTS = 42;
+  const SECONDS = 3;
+
+  beforeEach(setUp);
+  afterEach(tearDown);
+
+  // bench/wattmeter does the same at full rate, and measures what it costs.
+  it('have every frame of every port stored, once, with its microseconds', async () => {
+    const names = Array.from({ length: WATTMETERS }, (_, index) => `wm${index}`);
+    const feeder = spawn(process.execPath, [FEEDER, folder, String(PORTS), '50', ...names], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    processes.push(feeder);
+    await once(feeder.stdout, 'data');
+    const entries = names.map(
+      (name) =>
+        `- {name: wattmetre_power_watt, device_id: ${name}, url: "wattmetre+exec:///bin/cat?arg=${join(folder, name)}"}\n`,
+    );
+    writeFileSync(join(folder, 'metrics.d', 'wattmeters.yaml'), entries.join(''));
+    await db.client.query(
+      `INSERT INTO kw.promoted_metrics (device_id, metric_id, expires_at)
+       SELECT 'wm' || w || '-port' || p, 'wattmetre', now() + interval '1 hour'
+       FROM generate_series(0, $1::int - 1) w, generate_series(0, $2::int - 1) p`,
+      [WATTMETERS, PORTS],
+    );
+    const { child } = start(['collect']);
+    await expect
+      .poll(async () => (await rowsOf('wm4-port41')).length, { timeout: 15_000 })
+      .toBeGreaterThan(50);
+    const fromS = Math.ceil(Date.now() / 1000);
+    await sleep((fromS + SECONDS) * 1000 - Date.now() + 200);
+    expect(await end(child, 'SIGTERM')).toBe(0);
+    const { rows } = await db.client.query(
+      `SELECT count(*)::int AS stored, count(DISTINCT (device_id, timestamp))::int AS frames,
+         count(*) FILTER (WHERE (extract(epoch FROM timestamp) * 1000000)::bigint % 20000
+           = 7 * substring(device_id FROM '^wm([0-9]+)')::int)::int AS exact
+       FROM kw.metrics WHERE timestamp >= to_timestamp($1) AND timestamp < to_timestamp($2)`,
+      [fromS, fromS + SECONDS],
+    );
+    const offered = WATTMETERS * PORTS * 50 * SECONDS;
+    expect(rows).toEqual([{ stored: offered, frames: offered, exact: offered }]);
   });
 });
 
