@@ -59,7 +59,10 @@ export async function startModbusServer(registers: Registers, port?: number): Pr
   });
   const deadline = Date.now() + 15_000;
   while (!(await accepts(ownPort))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`no Modbus server:\n${log}`);
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await end(child);
+      throw new Error(`no Modbus server:\n${log}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return { port: ownPort, stop: () => end(child) };

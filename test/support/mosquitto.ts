@@ -69,7 +69,11 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   child.stderr.on('data', note);
   const deadline = Date.now() + 10_000;
   while (!(await accepts(port))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`no mosquitto:\n${log}`);
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await end(child);
+      remove();
+      throw new Error(`no mosquitto:\n${log}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   const url = `${tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${port}`;
