@@ -23,6 +23,11 @@ function statOf(pid: number): Stat | undefined {
   }
 }
 
+/** Of all programs that this process has run to their ends. */
+export function endedChildrenUs(): number {
+  return statOf(process.pid)?.childrenUs ?? 0;
+}
+
 /** The server with every process of it, those that ended meanwhile included. */
 function serverUs(postmaster: number): number {
   const server = statOf(postmaster);

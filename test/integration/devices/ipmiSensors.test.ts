@@ -3,6 +3,7 @@
  * that each prints, for every sensor. The BMC is ipmi_sim, with sensors of every formula.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BmcSensors, READING_GOOD } from '../../support/bmcSensors.ts';
 import { type BmcReader, readerOf } from '../../support/ipmiRead.ts';
 import {
   canBuildDcmi,
@@ -22,6 +23,7 @@ import {
 import { compactRecord, eventOnlyRecord, fullRecord } from '../../support/sdr.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
+import { startTestBmc, type TestBmc } from '../../support/testBmc.ts';
 
 /** Sensors of which only the raw byte matters; the records below turn it into values of every kind. */
 const RAW = [1, 2, 3].map((number) => ({
@@ -270,6 +272,133 @@ describe.skipIf(skipUnless('ipmi_sim, ipmitool and ipmi-sensors', hasIpmiSim && 
           ['Raw 2', 20],
         ]),
       );
+    });
+  },
+);
+
+describe.skipIf(skipUnless('ipmitool and ipmi-sensors', hasIpmiTools))(
+  'the sensors of a BMC of cipher suite 17',
+  () => {
+    const TABLE = [5, 40, 90];
+    const records = [
+      fullRecord({ recordId: 1, number: 1, name: 'Inlet', m: 1, b: -3, rExponent: -1 }),
+      fullRecord({ recordId: 2, number: 2, name: 'Curve', linearization: 0x70, units: WATTS }),
+      fullRecord({ recordId: 3, number: 3, name: 'Gone', units: WATTS }),
+      fullRecord({ recordId: 4, number: 4, name: 'Not scanned', units: WATTS }),
+      fullRecord({ recordId: 5, number: 5, name: 'Meter', eventType: 0x03, units: WATTS, m: 2 }),
+      fullRecord({ recordId: 6, number: 1, idString: [0x83, 0x29, 0xdc, 0xa6] }),
+      fullRecord({ recordId: 7, number: 1, idString: [0x42, 0x12, 0xb3] }),
+      fullRecord({ recordId: 8, number: 1, idString: [0xc4, 0x54, 0xfc, 0x72, 0x20] }),
+      fullRecord({ recordId: 9, number: 1, idString: [0x06, 0x41, 0, 0x42, 0, 0x43, 0] }),
+      fullRecord({ recordId: 11, number: 9, name: 'Missing' }),
+      compactRecord({
+        recordId: 12,
+        number: 6,
+        name: 'DIMM',
+        sensorType: 0x0c,
+        shareCount: 3,
+        modifier: 'alpha',
+      }),
+    ];
+    const { folder, remove } = temporaryFolder();
+    let raw = 0;
+    let bmc: TestBmc;
+    const sensors = new BmcSensors({ records, readings: new Map(), maxRead: 20 });
+
+    beforeAll(async () => {
+      bmc = await startTestBmc({
+        suites: [17],
+        handle: (command) => {
+          // Get Sensor Reading Factors of the one non-linear sensor: M grows with the reading.
+          if (command.netFn === 4 && command.command === 0x23) {
+            const reading = command.data[1] as number;
+            return { code: 0, data: [(reading + 1) & 0xff, reading & 0xff, 0x05, 2, 0, 0, 0xe0] };
+          }
+          return sensors.handle(command);
+        },
+      });
+    });
+    afterAll(async () => {
+      await bmc.stop();
+      remove();
+    });
+
+    function setRaw(next: number): void {
+      raw = next;
+      sensors.readings = new Map([
+        [1, [raw, READING_GOOD, 0xc0]],
+        [2, [raw, READING_GOOD, 0xc0]],
+        [3, [raw, 0xe0, 0xc0]],
+        [4, [raw, 0x80, 0xc0]],
+        [5, [raw, READING_GOOD, 0x02, 0x80]],
+        [6, [0, READING_GOOD, 0x40, 0x80]],
+        [7, [0, READING_GOOD, 0x02, 0x80]],
+        [8, [0, READING_GOOD, 0x00, 0x80]],
+      ]);
+    }
+
+    it('are equal to what both tools print, and more where these know no formula', async () => {
+      const keys = ['Inlet', 'Curve', 'Gone', 'Not scanned', 'Meter', 'IPM', '12-3', 'Tür', 'ABC', 'Missing'];
+      const reader = readerOf(bmc, [...keys, 'DIMM A', 'DIMM B', 'DIMM C', 'DIMM'], { query: '?cipher=17' });
+      for (const next of TABLE) {
+        setRaw(next);
+        const [{ samples, problems }, lines, tool] = await Promise.all([
+          reader.read(),
+          ipmiSensors(bmc, folder, { cipher: 17 }),
+          ipmitoolSensors(bmc, { cipher: 17 }),
+        ]);
+        const values = new Map(
+          samples.map(({ series, value }) => [series.metricId, series.labels.value_str ?? value]),
+        );
+        const printed = new Map(lines.map(({ recordId: key, reading }) => [key, reading]));
+        const number = (key: string) => values.get(key) as number;
+        expect(asIpmiSensors(number('Inlet'))).toBe(printed.get(1));
+        // freeipmi leaves non-linear sensors and such meters alone; ipmitool has both.
+        expect([printed.get(2), printed.get(5)]).toEqual(['N/A', 'N/A']);
+        expect(number('Curve')).toBeCloseTo((next * next + 2) / 100, 10);
+        expect(printf(number('Curve'), 3)).toBe(tool.get('Curve'));
+        expect(number('Meter')).toBe(2 * next);
+        for (const key of ['IPM', '12-3', 'Tür', 'ABC']) expect(number(key)).toBe(next);
+        expect(problems.map(({ kind, message }) => `${kind}: ${message}`)).toEqual([
+          'missing: "Gone": no reading at the moment',
+          'missing: "Not scanned": its scanning is disabled',
+          'missing: "Missing": completion code 0xcb, no such sensor or record',
+        ]);
+        expect([printed.get(3), printed.get(4), printed.get(11)]).toEqual(['N/A', 'N/A', 'N/A']);
+        expect(['DIMM A', 'DIMM B', 'DIMM C', 'DIMM'].map((key) => values.get(key))).toEqual([
+          'presence detected',
+          'uncorrectable ECC',
+          'OK',
+          'presence detected',
+        ]);
+      }
+      expect(reader.describe()).toContain(
+        'formula: (90 x raw + 2 x 10^0) x 10^-2, non-linear (0x70), factors by reading, unsigned, tolerance 2.5 raw',
+      );
+      await reader.close();
+    });
+
+    it('are read anew when the repository has changed, and not before', async () => {
+      setRaw(50);
+      const { folder: dataFolder, remove: removeData } = temporaryFolder();
+      const read = async () => {
+        sensors.recordReads = 0;
+        const reader = readerOf(bmc, ['Inlet', 'New'], { query: '?cipher=17', context: { dataFolder } });
+        const values = await reader.values();
+        await reader.close();
+        return { names: [...values.keys()], reads: sensors.recordReads };
+      };
+      const first = await read();
+      expect(first.names).toEqual(['Inlet']);
+      expect(first.reads).toBeGreaterThan(records.length);
+      expect(await read()).toEqual({ names: ['Inlet'], reads: 0 });
+      sensors.records = [...records, fullRecord({ recordId: 20, number: 1, name: 'New' })];
+      sensors.changedS++;
+      const third = await read();
+      expect(third.names).toEqual(['Inlet', 'New']);
+      expect(third.reads).toBeGreaterThan(records.length);
+      expect(await read()).toEqual({ names: ['Inlet', 'New'], reads: 0 });
+      removeData();
     });
   },
 );

@@ -10,6 +10,10 @@ export const ipmiDriver: Driver<IpmiUrl> = {
   urlForm: URL_FORM,
   parseUrl: parseMetricUrl,
   parseDeviceUrl: parseIpmiDeviceUrl,
+  profiles: [
+    { name: 'dcmi', title: 'DCMI: power of the whole node' },
+    { name: 'sensors', title: 'sensors of the SDR repository that have a reading' },
+  ],
   discover: discoverIpmi,
   open: (_deviceId: string, url: IpmiUrl, context: SessionContext) => new BmcSession(url, context),
 };
