@@ -84,7 +84,7 @@ describe('docs/devices', () => {
       for (const text of Object.values(files))
         for (const [, name = ''] of text.matchAll(/\$\{env:(\w+)\}/g)) {
           if (process.env[name] !== undefined) continue;
-          process.env[name] = 'a-secret-of-some-length';
+          process.env[name] = 'a-secret-value';
           unset.push(name);
         }
       const check = checkConfig(settingsOf(folder));

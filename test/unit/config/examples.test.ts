@@ -29,6 +29,7 @@ describe('the example', () => {
   it.each([
     ['pdu.yaml', [1000, 10_000]],
     ['bmc.yaml', [5000]],
+    ['ipmi.yaml', [5000]],
     ['network.yaml', [1000, 5000, 10_000]],
     ['redfish.yaml', [5000, 15_000]],
     ['modbus.yaml', [1000]],
@@ -59,6 +60,7 @@ describe('the example', () => {
     expect(files.sort()).toEqual([
       'bmc.yaml',
       'exporter.yaml',
+      'ipmi.yaml',
       'modbus.yaml',
       'mqtt.yaml',
       'network.yaml',
