@@ -73,7 +73,7 @@ function sensor(
 }
 
 /** `root` is an administrator, `kwoll` an ordinary user. */
-export const SIM_USERS = [
+const SIM_USERS = [
   { name: 'root', password: 'calvin', privilege: 'admin' },
   { name: 'kwoll', password: 'kwpass', privilege: 'user' },
 ] as const;
