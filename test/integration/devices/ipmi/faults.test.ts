@@ -196,6 +196,10 @@ describe('one BMC', () => {
       [1, 2, 3].map((sensor) => read(one, index * 10 + sensor).then((raw) => raw === index * 10 + sensor)),
     );
     expect(await Promise.all(all)).toEqual(all.map(() => true));
+    // And when the session is open already.
+    await read(session, 1);
+    const sensors = [11, 12, 13, 14, 15];
+    expect(await Promise.all(sensors.map((sensor) => read(session, sensor)))).toEqual(sensors);
     expect(most).toBe(1);
     expect(bmc.mostActive).toBe(1);
     await Promise.all(others.map((one) => one.close()));
@@ -207,7 +211,9 @@ describe('one BMC', () => {
   test('has no second session while the first is being closed', async () => {
     const { bmc, session } = await pair();
     await read(session, 1);
-    bmc.onAnswer = ({ datagram }) => [{ datagram, delayMs: 20 }];
+    // The first Close Session gets lost: until the second the session lives on.
+    let lost = 0;
+    bmc.onRequest = (name) => name !== '06.3c' || lost++ > 0;
     const closed = session.close();
     const next = sessionWith(bmc);
     expect(await read(next, 2)).toBe(2);
