@@ -13,7 +13,7 @@ export interface ReadOptions {
 }
 
 /** `sensor` as in a URL, or a whole `ipmi-dcmi:power`. */
-export function urlOf(
+function urlOf(
   { address, port }: BmcAddress,
   sensor: string,
   { user = 'root', password = 'calvin', query = '' }: ReadOptions = {},

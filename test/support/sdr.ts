@@ -28,7 +28,7 @@ export interface SharedRecordOptions extends FullRecordOptions {
 }
 
 /** Type/length byte and 8-bit text. */
-export function eightBitName(name: string): number[] {
+function eightBitName(name: string): number[] {
   const bytes = [...Buffer.from(name, 'latin1')];
   return [0xc0 | bytes.length, ...bytes];
 }

@@ -37,7 +37,7 @@ export function hasUnit({ isPercentage, base }: Units): boolean {
   return isPercentage || base !== 0;
 }
 
-export const UNIT = { celsius: 1, fahrenheit: 2, kelvin: 3, watts: 6, joules: 7, rpm: 18 } as const;
+const UNIT = { rpm: 18 } as const;
 
 /** Such as `W`, `RPM`, `%`, `B per s`, `W / m`; `unspecified` when the record names none, `N/A` when it cannot be read. */
 export function unitsText(units: Units): string {
