@@ -8,7 +8,7 @@ import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
 
 /** Hourly chunks of so many days, made anew, take some 4,000 locks; a server has 6,400 unless told otherwise. */
-export const DAYS_PER_STATEMENT = 16;
+const DAYS_PER_STATEMENT = 16;
 /** The part of the table of locks that one transaction may take. */
 const SHARE_OF_LOCKS = 1 / 4;
 

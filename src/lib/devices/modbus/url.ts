@@ -2,6 +2,7 @@
  * The URL of one number in a device that speaks Modbus TCP, or in one behind a gateway:
  *
  *   modbus://host[:port]/unit/register[?type=float32&order=big&table=holding&scale=0.1]
+ *   modbus://host[:port]/unit/register/le_le_f32           Kwollect's form: order of bytes, of registers, and type
  */
 import { type DeviceUrl, DeviceUrlError } from '../driver.ts';
 import {
@@ -53,8 +54,8 @@ export function parseModbusUrl(text: string): ModbusUrl {
   if (parts.fragment) throw new DeviceUrlError('a URL may not contain #', parts.fragment.offset - 1);
   const host = parseHost(parts.host, HINT);
   const port = parsePort(parts.port, DEFAULT_PORT);
-  const { unit, register } = parsePath(parts);
-  const { table, type, order, scale } = parseQuery(parts);
+  const { unit, register, form } = parsePath(parts);
+  const { table, type, order, scale } = { ...parseQuery(parts, form !== undefined), ...form };
   if (type !== 'bit' && register + REGISTERS[type] > 65_536)
     throw new DeviceUrlError(`a ${type} does not fit behind register ${register}`, parts.path.offset);
   const query = parts.query === undefined ? '' : `?${parts.query.text}`;
@@ -74,10 +75,16 @@ export function parseModbusUrl(text: string): ModbusUrl {
   };
 }
 
-function parsePath({ path }: UrlParts): { unit: number; register: number } {
-  const match = /^\/([^/]*)\/([^/]*)$/.exec(path.text);
+interface Path {
+  readonly unit: number;
+  readonly register: number;
+  readonly form: Pick<ModbusUrl, 'type' | 'order'> | undefined;
+}
+
+function parsePath({ path }: UrlParts): Path {
+  const match = /^\/([^/]*)\/([^/]*)(?:\/([^/]+))?$/.exec(path.text);
   if (match === null) throw new DeviceUrlError('the URL names no unit and register', path.offset, HINT);
-  const [, unitText = '', registerText = ''] = match;
+  const [, unitText = '', registerText = '', formText] = match;
   const registerOffset = path.offset + 2 + unitText.length;
   const unit = wholeNumber(unitText);
   if (unit === undefined || unit > 255)
@@ -89,14 +96,44 @@ function parsePath({ path }: UrlParts): { unit: number; register: number } {
       registerOffset,
       'of 40001, 30001 and the like leave the first digit out, subtract 1, and name the table: 40101 is 100',
     );
-  return { unit, register };
+  const form =
+    formText === undefined ? undefined : parseForm(formText, registerOffset + registerText.length + 1);
+  return { unit, register, form };
+}
+
+const KWOLLECTS_TYPES: Readonly<Record<string, string>> = { i: 'int', u: 'uint', f: 'float' };
+
+/**
+ * `le_le_f32` as pymodbus takes it, in which Kwollect reads: bytes swapped in each register and the registers too, so
+ * the lowest byte comes first. Which of two different orders is that of the bytes is not written down anywhere.
+ */
+function parseForm(text: string, offset: number): Path['form'] {
+  const [, first, second, kind = '', bits = ''] = /^([bl]e)_([bl]e)_([iuf])(16|32|64)$/.exec(text) ?? [];
+  const type = `${KWOLLECTS_TYPES[kind]}${bits}`;
+  if (first === undefined || !Object.hasOwn(REGISTERS, type))
+    throw new DeviceUrlError(
+      'this is no form of a number',
+      offset,
+      'write be_be_f32 or le_le_u16, or ?type=',
+    );
+  if (first !== second)
+    throw new DeviceUrlError(
+      'the orders of bytes and of registers differ, and Kwollect does not say which is which',
+      offset,
+      `write ?type=${type}&order=cdab, or badc`,
+    );
+  return { type: type as NumberType, order: first === 'be' ? 'abcd' : 'dcba' };
 }
 
 function wholeNumber(text: string): number | undefined {
   return /^(?:\d{1,6}|0x[0-9a-f]{1,4})$/i.test(text) ? Number(text) : undefined;
 }
 
-function parseQuery({ query }: UrlParts): Pick<ModbusUrl, 'table' | 'type' | 'order' | 'scale'> {
+/** @param hasForm the path says type and order already */
+function parseQuery(
+  { query }: UrlParts,
+  hasForm: boolean,
+): Pick<ModbusUrl, 'table' | 'type' | 'order' | 'scale'> {
   let table: Table = 'holding';
   let type: Parameter | undefined;
   let order: Parameter | undefined;
@@ -117,7 +154,10 @@ function parseQuery({ query }: UrlParts): Pick<ModbusUrl, 'table' | 'type' | 'or
         'known ones: type, order, table, scale',
       );
   }
+  if (hasForm && (type ?? order) !== undefined)
+    throw new DeviceUrlError('type and order stand in the path already', (type ?? order)?.offset);
   if (table === 'coil' || table === 'discrete') {
+    if (hasForm) throw new DeviceUrlError(`a ${table} is one bit and has no type`, query?.offset);
     const foreign = type ?? order;
     if (foreign) throw new DeviceUrlError(`a ${table} is one bit and has no ${foreign.name}`, foreign.offset);
     return { table, type: 'bit', order: 'abcd', scale };

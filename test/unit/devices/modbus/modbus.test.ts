@@ -30,6 +30,17 @@ describe('a Modbus URL', () => {
   });
 
   test.each([
+    ['le_le_f32', 'float32', 'dcba'],
+    ['be_be_u16', 'uint16', 'abcd'],
+    ['le_le_i64', 'int64', 'dcba'],
+  ])("may have Kwollect's form %s", (form, type, order) => {
+    expect(parseModbusUrl(`modbus://station/1/1032/${form}?table=input`)).toMatchObject({
+      ...{ unit: 1, register: 1032, type, order, table: 'input' },
+      safeUrl: `modbus://station:502/1/1032/${form}?table=input`,
+    });
+  });
+
+  test.each([
     ['modbus://u:p@h/1/2', 9, 'Modbus has no users'],
     ['modbus://h', 10, 'the URL names no unit and register'],
     ['modbus://h/1', 10, 'the URL names no unit and register'],
@@ -46,6 +57,11 @@ describe('a Modbus URL', () => {
     ['modbus://h/1/1?table=coil&type=int16', 26, 'a coil is one bit and has no type'],
     ['modbus://h/1/1?scale=0', 21, 'scale must be a number other than 0'],
     ['modbus://h/1/1?unit=W', 15, 'unknown parameter "unit"'],
+    ['modbus://h/1/1/', 10, 'the URL names no unit and register'],
+    ['modbus://h/1/16/le_le_f16', 16, 'this is no form of a number'],
+    ['modbus://h/1/16/le_be_f32', 16, 'the orders of bytes and of registers differ'],
+    ['modbus://h/1/16/le_le_f32?type=int16', 26, 'type and order stand in the path already'],
+    ['modbus://h/1/16/le_le_f32?table=coil', 26, 'a coil is one bit and has no type'],
   ])('%s is refused at its place', (text, offset, message) => {
     const refused = () => parseModbusUrl(text);
     expect(refused).toThrow(message);
