@@ -7,6 +7,7 @@
  * `+` stands for one level of the topic, `#` for all that follow; a `?` in a topic is %3F.
  */
 import { type DeviceUrl, DeviceUrlError, type UrlContext } from '../driver.ts';
+import { parseJsonPath } from '../shared/jsonPath.ts';
 import {
   decode,
   decodeSecret,
@@ -21,7 +22,6 @@ import {
   splitUrl,
   type UrlParts,
 } from '../shared/urlParts.ts';
-import { parseJsonPath } from './jsonPath.ts';
 import { filterProblem } from './topic.ts';
 
 export const URL_FORM = 'mqtt://[user:password@]broker[:port]/topic[?path=$.a.b&qos=0|1]';
@@ -110,7 +110,7 @@ function parseQuery(query: Piece | undefined, context: UrlContext): Options {
   };
   for (const parameter of parametersOf(query)) {
     const { name, value, offset } = parameter;
-    if (name === 'path') options.path = parseJsonPath(decode(value), value.offset);
+    if (name === 'path') options.path = pathOf(value);
     else if (name === 'qos') {
       if (value.text !== '0' && value.text !== '1')
         throw new DeviceUrlError('qos must be 0 or 1', value.offset);
@@ -126,6 +126,13 @@ function parseQuery(query: Piece | undefined, context: UrlContext): Options {
       );
   }
   return options;
+}
+
+function pathOf(value: Piece): readonly string[] {
+  const path = parseJsonPath(decode(value), value.offset);
+  if (path.length === 0)
+    throw new DeviceUrlError('path is no path to one value', value.offset, 'write path=$.a.b');
+  return path;
 }
 
 function loginOf(parts: UrlParts, context: UrlContext): MqttUrl['login'] {

@@ -12,6 +12,7 @@
  * `max_bytes=N`.
  */
 import { type DeviceUrl, DeviceUrlError, type UrlContext } from '../driver.ts';
+import { parseJsonPath } from '../shared/jsonPath.ts';
 import { parsePointer } from '../shared/pointer.ts';
 import {
   decode,
@@ -28,7 +29,6 @@ import {
   splitUrl,
   type UrlParts,
 } from '../shared/urlParts.ts';
-import { parseJsonPath } from './jsonPath.ts';
 
 export const URL_FORM = 'redfish://user:password@host/Chassis/1/Power#PowerControl/0/PowerConsumedWatts';
 const HINT = 'write redfish://user:password@host/power, or a resource with a # and a pointer into it';

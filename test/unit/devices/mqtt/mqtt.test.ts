@@ -1,7 +1,6 @@
-/** MQTT without a broker: URLs, topics, paths into JSON, and the guard on packets. */
+/** MQTT without a broker: URLs, topics, and the guard on packets. */
 import { describe, expect, test } from 'vitest';
 import { DeviceUrlError, type UrlContext } from '../../../../src/lib/devices/driver.ts';
-import { parseJsonPath } from '../../../../src/lib/devices/mqtt/jsonPath.ts';
 import { PacketGuard } from '../../../../src/lib/devices/mqtt/packetGuard.ts';
 import { filterProblem, fits } from '../../../../src/lib/devices/mqtt/topic.ts';
 import { parseMqttUrl } from '../../../../src/lib/devices/mqtt/url.ts';
@@ -54,7 +53,7 @@ describe('an MQTT URL', () => {
     ['mqtt://h/#/b', 9, '# stands at the end of a topic only'],
     ['mqtt://h/a?qos=2', 15, 'qos must be 0 or 1'],
     ['mqtt://h/a?path=$', 16, 'path is no path to one value'],
-    ['mqtt://h/a?path=$..b', 16, 'path is no path to one value'],
+    ['mqtt://h/a?path=$..b', 17, 'this is no path to one value of a JSON document'],
     ['mqtt://h/a?retain=1', 11, 'unknown parameter "retain"'],
     ['mqtt://h/a?insecure', 11, 'ca and insecure are for mqtts:// only'],
   ])('%s is refused at its place', (text, offset, message) => {
@@ -66,21 +65,6 @@ describe('an MQTT URL', () => {
       expect((error as Error).message).toBe(message);
       expect(Math.min((error as DeviceUrlError).offset, text.length)).toBe(offset);
     }
-  });
-});
-
-describe('a path', () => {
-  test.each([
-    ['$.a.b', ['a', 'b']],
-    ['a.b', ['a', 'b']],
-    ['$[0].x', ['0', 'x']],
-    ['$[\'a b\']["c.d"]', ['a b', 'c.d']],
-    ['ENERGY.Power', ['ENERGY', 'Power']],
-  ])('%s leads to %j', (text, tokens) => {
-    expect(parseJsonPath(text, 0)).toEqual(tokens);
-  });
-  test.each(['', '$', '$.', '$..a', '$.a[', '$[x]', '$.*', 'a b'])('%j is refused', (text) => {
-    expect(() => parseJsonPath(text, 0)).toThrow(DeviceUrlError);
   });
 });
 

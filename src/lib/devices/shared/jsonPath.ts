@@ -1,15 +1,15 @@
 /**
- * Kwollect's way to a value in a JSON document: `PowerControl[0].PowerConsumedWatts`, the part of JSONPath (RFC 9535)
- * that leads to one value. Negative numbers count from the end of an array. A leading `$` may stand or not.
+ * The way to a value in a JSON document, as Kwollect and MQTT users write it: `PowerControl[0].PowerConsumedWatts`,
+ * `$.a['b c']`. The part of JSONPath (RFC 9535) that leads to one value: no wildcards, filters or slices. Negative numbers count from the end of an array. A leading `$` may stand or not.
  */
 import { DeviceUrlError } from '../driver.ts';
 
-const HINT = "write names and numbers, such as PowerControl[0].PowerConsumedWatts or ['a.b'][-1]";
+const HINT = "write names and numbers, such as PowerControl[0].PowerConsumedWatts, $.list[-1] or ['a.b']";
 /** One step: a name, `[number]`, or `['name']`; all but the first name have a dot before them. */
 const STEP = /(\.?)([^.[\]'"*?()$\s][^.[\]'"*?()]*)|\[(-?\d{1,9})\]|\[(?:'([^']+)'|"([^"]+)")\]/y;
 
 /**
- * The steps as tokens for pointer.ts' `follow`.
+ * The steps as tokens for pointer.ts' `follow`; none for the document itself.
  * @param offset of the text in the URL
  * @throws DeviceUrlError for everything that could lead to several values
  */
