@@ -1,5 +1,5 @@
 /** Where the lines of a wattmeter come from: a program, a TCP connection, or standard input. One run of it. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Problem, SessionContext } from '../driver.ts';
@@ -46,27 +46,39 @@ function openProgram(
   trace: SessionContext['trace'],
 ): Source {
   const environment = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
-  const child = spawn(program, args, {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: Object.fromEntries(environment),
-    shell: false,
-  });
   let closed = false;
   let lastWords = '';
-  const remarks = new LineBreaker((line) => {
-    lastWords = line;
-    events.onRemark(line);
-  });
-  child.stdin.on('error', () => {});
-  child.stdout.on('error', () => {});
-  child.stdout.on('data', (chunk: Buffer) => events.onBytes(chunk));
-  child.stderr.on('error', () => {});
-  child.stderr.on('data', (chunk: Buffer) => remarks.push(chunk));
   const end = (kind: Problem['kind'], message: string) => {
     if (closed) return;
     closed = true;
     events.onEnd({ kind, message });
   };
+  let child: ChildProcessWithoutNullStreams;
+  try {
+    child = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: Object.fromEntries(environment),
+      shell: false,
+    });
+  } catch (error) {
+    // Node tells some failures at once (no memory, arguments too long, a file where a folder should be).
+    setImmediate(() => end('refused', cannotStart(program, error as NodeJS.ErrnoException)));
+    return {
+      async close() {
+        closed = true;
+      },
+    };
+  }
+  const remarks = new LineBreaker((line) => {
+    lastWords = line;
+    events.onRemark(line);
+  });
+  // There are no pipes when the process has too many open files.
+  child.stdin?.on('error', () => {});
+  child.stdout?.on('error', () => {});
+  child.stdout?.on('data', (chunk: Buffer) => events.onBytes(chunk));
+  child.stderr?.on('error', () => {});
+  child.stderr?.on('data', (chunk: Buffer) => remarks.push(chunk));
   const gone = new Promise<void>((resolve) => {
     child.on('spawn', () => trace?.({ step: 'open', text: `${program} runs as process ${child.pid}` }));
     child.on('error', (error: NodeJS.ErrnoException) => {
@@ -86,7 +98,7 @@ function openProgram(
   return {
     async close() {
       closed = true;
-      child.stdin.destroy();
+      child.stdin?.destroy();
       if (child.pid !== undefined) child.kill('SIGTERM');
       const timer = setTimeout(() => {
         child.kill('SIGKILL');
