@@ -401,6 +401,20 @@ describe('a BMC', () => {
     expect(lines(await bmc(server, WATTS).read())).toEqual(['metric0 187']);
   });
 
+  test('that redirected only while it started is asked at the path itself again', async () => {
+    const server = await serve(oldTree());
+    server.quirks.answer = (request, response) => {
+      if (request.method !== 'GET' || request.url?.startsWith('/redfish/v1/starting')) return false;
+      response.writeHead(302, { location: '/redfish/v1/starting' }).end();
+      return true;
+    };
+    const device = bmc(server, WATTS);
+    await device.read();
+    delete server.quirks.answer;
+    await device.read();
+    expect(lines(await device.read())).toEqual(['metric0 187']);
+  });
+
   test('that redirects elsewhere is not followed', async () => {
     const other = await serve(oldTree());
     const server = await serve(oldTree());

@@ -272,9 +272,14 @@ export class RedfishClient {
         throw new RedfishError(response.kind, response.message, isTooLarge ? 'resource' : 'device');
       }
       const location = headerOf(response.headers, 'location');
-      if (response.status < 300 || response.status >= 400 || location === '') return response;
+      if (response.status < 300 || response.status >= 400 || location === '') {
+        // A redirect of a BMC that was starting may lead nowhere later on: the next request asks the path itself.
+        if (response.status >= 400) this.#moved.delete(path);
+        return response;
+      }
       const next = sameHostPath(location, this.#url.origin, current);
       if (next === undefined || redirects === MAX_REDIRECTS) {
+        this.#moved.delete(path);
         const which = next === undefined ? 'to another host, which is not followed' : 'again and again';
         throw new RedfishError(
           'protocol',
