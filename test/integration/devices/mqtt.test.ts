@@ -272,7 +272,7 @@ describe.skipIf(skipUnless('mosquitto', mosquittoPath !== undefined))('a real br
     await until(() => heard.downs.length > 0, 'the end');
     expect(heard.downs[0]).toEqual({
       kind: 'limit',
-      message: `127.0.0.1:${broker.port} sent a packet that is larger than max_bytes allows, or malformed`,
+      message: `127.0.0.1:${broker.port} sent a packet that is larger than max_bytes allows, malformed, or of QoS 2`,
     });
   });
 });

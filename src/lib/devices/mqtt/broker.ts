@@ -174,7 +174,7 @@ export class Broker {
       if (guard.pass(chunk)) return;
       this.#failure = {
         kind: 'limit',
-        message: `${this.#url.hostPort} sent a packet that is larger than max_bytes allows, or malformed`,
+        message: `${this.#url.hostPort} sent a packet that is larger than max_bytes allows, malformed, or of QoS 2`,
       };
       socket.destroy();
     });

@@ -1,7 +1,13 @@
 /**
  * Watches the lengths of packets on their way to the library, which would gather up to 256 MB before it looked at one
- * (MQTT 3.1.1, section 2.2.3: a type byte, then the length in one to four bytes of seven bits).
+ * (MQTT 3.1.1, section 2.2.3: a type byte, then the length in one to four bytes of seven bits). Messages of QoS 2 do not
+ * pass: nothing subscribes to them, and the library keeps each until the broker releases it.
  */
+
+/** A PUBLISH of QoS 2, or of the forbidden QoS 3, has bit 2 of the type byte set (section 3.3.1). */
+const PUBLISH = 0x30;
+const QOS_2_BIT = 0x04;
+
 export class PacketGuard {
   readonly #maxBytes: number;
   /** Of the packet that is passing by. */
@@ -15,7 +21,7 @@ export class PacketGuard {
     this.#maxBytes = maxBytes;
   }
 
-  /** False when a packet is larger than allowed, or its length is malformed. */
+  /** False when a packet is larger than allowed, its length is malformed, or it is a message of QoS 2. */
   pass(chunk: Uint8Array): boolean {
     for (let position = 0; position < chunk.length; ) {
       if (this.#left > 0) {
@@ -26,6 +32,7 @@ export class PacketGuard {
       }
       const byte = chunk[position++] as number;
       if (!this.#isInLength) {
+        if ((byte & 0xf0) === PUBLISH && (byte & QOS_2_BIT) !== 0) return false;
         this.#isInLength = true;
         this.#length = 0;
         this.#shift = 0;

@@ -122,6 +122,16 @@ describe('the guard on packets', () => {
     expect(new PacketGuard(2 ** 40).pass(Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 1]))).toBe(false);
   });
 
+  test.each([
+    [0x30, true],
+    [0x32, true],
+    [0x34, false],
+    [0x3d, false],
+    [0x62, true],
+  ])('lets a packet that begins with %i pass: %s; messages of QoS 2 would be kept', (first, passes) => {
+    expect(new PacketGuard(1000).pass(Buffer.from([first, 3, 0, 1, 97]))).toBe(passes);
+  });
+
   test('never throws: 100000 random chunks', () => {
     const next = random(5);
     for (let round = 0; round < 100_000; round++) {
