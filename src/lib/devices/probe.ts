@@ -150,12 +150,8 @@ export function formatProbe(probed: ProbeReport): string {
   if (rest > 0) lines.push(['', `and ${rest} more; --json shows all`]);
   if (probed.up) lines.push(['timestamp', probed.timestamp]);
   lines.push(['duration', `${probed.duration_ms.toFixed(1)} ms`]);
-  for (const { kind, message, count } of probed.problems) {
-    lines.push([
-      'problem',
-      `${kind}: ${message}${count !== undefined && count > 1 ? ` (${count} times)` : ''}`,
-    ]);
-  }
+  // A message that stands for several says itself how many.
+  for (const { kind, message } of probed.problems) lines.push(['problem', `${kind}: ${message}`]);
   if (!probed.up) lines.push(['answer', 'none']);
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;
   return lines.map(([name, text]) => `${name.padEnd(width)}${text}`).join('\n');
