@@ -16,6 +16,7 @@
  */
 import type { SessionContext } from '../driver.ts';
 import type { Address } from '../shared/hosts.ts';
+import { alarm, type Waiter } from './alarm.ts';
 import { Asker } from './asker.ts';
 import type { SecureChannel } from './channel.ts';
 import { closeSession, getDeviceId } from './commands.ts';
@@ -90,8 +91,16 @@ export interface LoginState {
   error: IpmiError | undefined;
 }
 
+/** Whoever asks; told before the promise of the request is settled, as each further promise a request is noticed. */
+export interface Client {
+  answered(): void;
+  /** The BMC was silent, or cannot be reached. */
+  unanswered(): void;
+}
+
 interface Job {
   readonly state: LoginState;
+  readonly client: Client | undefined;
   readonly request: IpmiRequest;
   readonly startedMs: number;
   readonly deadlineMs: number;
@@ -109,7 +118,7 @@ interface Job {
   busy: IpmiReply | undefined;
 }
 
-export class Bmc implements LinkListener {
+export class Bmc implements LinkListener, Waiter {
   readonly address: Address;
   readonly #hostPort: string;
   readonly #context: SessionContext;
@@ -130,8 +139,8 @@ export class Bmc implements LinkListener {
   /** Times on performance.now(): of the last answer in the session, and of the last request of a user. */
   #heardMs = 0;
   #usedMs = 0;
-  #stepTimer: NodeJS.Timeout | undefined;
-  #stepTimerMs = 0;
+  /** On performance.now(): when the request in flight is to be sent again or given up. */
+  dueMs = 0;
   #aliveTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -169,15 +178,15 @@ export class Bmc implements LinkListener {
   }
 
   /** Resolves or rejects (IpmiError) within `timeoutMs`, time in the queue and for opening a session included. */
-  request(state: LoginState, request: IpmiRequest, timeoutMs: number): Promise<IpmiReply> {
+  request(state: LoginState, request: IpmiRequest, timeoutMs: number, client?: Client): Promise<IpmiReply> {
     return new Promise((resolve, reject) => {
       const nowMs = performance.now();
       const job: Job = {
         state,
+        client,
         request,
         startedMs: nowMs,
         deadlineMs: nowMs + timeoutMs,
-        // In coarse steps, so that one timer serves requests that have nearly the same time.
         stepMs: Math.min(Math.ceil(timeoutMs / 3 / MIN_STEP_MS) * MIN_STEP_MS, MAX_STEP_MS),
         resolve,
         reject,
@@ -194,7 +203,7 @@ export class Bmc implements LinkListener {
         this.#queue.push(job);
         this.#next();
       } else {
-        this.#start(job);
+        this.#start(job, nowMs);
       }
     });
   }
@@ -209,7 +218,6 @@ export class Bmc implements LinkListener {
     await this.#busyWith;
     this.#asker = this.#newAsker();
     await this.#closeChannel();
-    clearTimeout(this.#stepTimer);
     clearTimeout(this.#aliveTimer);
     this.#link.close();
   }
@@ -259,7 +267,7 @@ export class Bmc implements LinkListener {
     if (this.#isReadyFor(job.state)) {
       this.#queue.shift();
       clearTimeout(job.timer);
-      this.#start(job);
+      this.#start(job, performance.now());
       return;
     }
     this.#occupy(this.#prepare(job.state));
@@ -273,17 +281,17 @@ export class Bmc implements LinkListener {
     });
   }
 
-  #start(job: Job): void {
+  #start(job: Job, nowMs: number): void {
     this.#job = job;
     job.first = this.#requestNumber;
-    this.#attempt(job);
+    this.#attempt(job, nowMs);
   }
 
-  #attempt(job: Job): void {
+  #attempt(job: Job, nowMs: number): void {
     const message = encodeRequest(job.request, this.#requestNumber);
     this.#requestNumber = (this.#requestNumber + 1) % REQUEST_NUMBERS;
     job.attempts++;
-    this.#armStep(Math.min(job.stepMs, job.deadlineMs - performance.now()));
+    this.#wakeAt(Math.min(nowMs + job.stepMs, job.deadlineMs), nowMs);
     const packet = (this.#channel as SecureChannel).seal(message);
     job.sentUs.push(this.#context.nowUs());
     this.#link.send(packet);
@@ -299,22 +307,16 @@ export class Bmc implements LinkListener {
     this.#context.trace?.({ step: 'read', text: `command ${hex(netFn)} ${hex(command)} ${what}` });
   }
 
-  /** One timer for all requests: most end long before it, and to set it anew costs more than to let it run. */
-  #armStep(ms: number): void {
-    if (this.#stepTimer && this.#stepTimerMs === ms) {
-      this.#stepTimer.refresh();
-      return;
-    }
-    clearTimeout(this.#stepTimer);
-    this.#stepTimerMs = ms;
-    this.#stepTimer = setTimeout(() => this.#onStep(), ms);
+  #wakeAt(dueMs: number, nowMs: number): void {
+    this.dueMs = dueMs;
+    alarm.add(this, nowMs);
   }
 
-  #onStep(): void {
+  onDue(nowMs: number): void {
     const job = this.#job;
     if (!job) return;
-    if (job.attempts < MAX_ATTEMPTS && this.#hasStepLeft(job)) this.#attempt(job);
-    else if (job.deadlineMs - performance.now() > 1) this.#armStep(job.deadlineMs - performance.now());
+    if (job.attempts < MAX_ATTEMPTS && this.#hasStepLeft(job)) this.#attempt(job, nowMs);
+    else if (job.deadlineMs - nowMs > 1) this.#wakeAt(job.deadlineMs, nowMs);
     else this.#giveUp(job);
   }
 
@@ -346,7 +348,8 @@ export class Bmc implements LinkListener {
 
   #resolve(job: Job, reply: IpmiReply): void {
     job.isDone = true;
-    this.#job = undefined;
+    this.#end();
+    job.client?.answered();
     job.resolve(reply);
     if (this.#queue.length > 0) this.#next();
   }
@@ -355,9 +358,16 @@ export class Bmc implements LinkListener {
     if (job.isDone) return;
     job.isDone = true;
     clearTimeout(job.timer);
-    if (this.#job === job) this.#job = undefined;
+    if (this.#job === job) this.#end();
+    if (error.kind === 'timeout' || error.kind === 'refused') job.client?.unanswered();
     job.reject(error);
     this.#next();
+  }
+
+  /** Nothing is in flight any more. */
+  #end(): void {
+    this.#job = undefined;
+    alarm.remove(this);
   }
 
   /** Makes the session of this login ready, or rejects what waits for it. Never rejects. */

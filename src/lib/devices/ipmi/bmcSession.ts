@@ -11,7 +11,6 @@ export class BmcSession implements Session<IpmiUrl>, PollBmc {
   readonly catalogue: SensorCatalogue;
   readonly #session: IpmiSession;
   readonly #context: SessionContext;
-  answers = 0;
 
   constructor(url: IpmiUrl, context: SessionContext) {
     this.#session = new IpmiSession(url, context);
@@ -25,10 +24,12 @@ export class BmcSession implements Session<IpmiUrl>, PollBmc {
     return this.#context.nowUs();
   }
 
-  async request(command: Command, timeoutMs: number): Promise<Reply> {
-    const reply = await this.#session.request(command, timeoutMs);
-    this.answers++;
-    return reply;
+  get answers(): number {
+    return this.#session.answers;
+  }
+
+  request(command: Command, timeoutMs: number): Promise<Reply> {
+    return this.#session.request(command, timeoutMs);
   }
 
   plan(metrics: readonly MetricRequest<IpmiUrl>[]): IpmiPoll {

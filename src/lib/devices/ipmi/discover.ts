@@ -13,6 +13,7 @@ import { splitUrl } from '../shared/urlParts.ts';
 import { BmcSession } from './bmcSession.ts';
 import { IpmiError } from './errors.ts';
 import { PowerTask } from './powerTask.ts';
+import { readTask } from './readTask.ts';
 import { Code, NetFn } from './requester.ts';
 import type { Sensor } from './sdrRecord.ts';
 import { obstacle, SensorTask } from './sensorTask.ts';
@@ -121,7 +122,7 @@ class Discoverer {
 
   async #power(): Promise<void> {
     const task = new PowerTask([]);
-    const { completionCode } = await task.read(this.#bmc, this.#leftMs());
+    const { completionCode } = await readTask(task, this.#bmc, this.#leftMs());
     const value = task.value();
     if (completionCode === Code.noPrivilege) {
       const message = 'the user may not read DCMI power with this privilege: try ?privilege=operator';
@@ -171,7 +172,7 @@ class Discoverer {
     if (obstacle(sensor)) return undefined;
     const task = new SensorTask(sensor, []);
     try {
-      await task.read(this.#bmc, this.#leftMs());
+      await readTask(task, this.#bmc, this.#leftMs());
     } catch (error) {
       // One sensor that does not answer is not the end; the session's end is.
       if (!(error instanceof IpmiError) || error.kind !== 'timeout' || this.#options.signal?.aborted)

@@ -9,7 +9,7 @@ import type { Fact, MetricRequest, Poll, PollResult, Problem } from '../driver.t
 import { quote } from '../shared/tally.ts';
 import { IpmiError } from './errors.ts';
 import { PowerTask } from './powerTask.ts';
-import { type Item, makeItem, type Pass, type ReadTask } from './readTask.ts';
+import { type Item, makeItem, type Pass, type ReadTask, readTask } from './readTask.ts';
 import type { Requester } from './requester.ts';
 import type { SensorCatalogue } from './sensorCatalogue.ts';
 import { obstacle, SensorTask } from './sensorTask.ts';
@@ -115,7 +115,7 @@ export class IpmiPoll implements Poll {
       }
       try {
         const shareMs = index === ordered.length - 1 ? leftMs : Math.max(leftMs / 2, MIN_REQUEST_MS);
-        const reply = await task.read(this.#bmc, shareMs);
+        const reply = await readTask(task, this.#bmc, shareMs);
         task.isSilent = false;
         answered.push(task);
         if (firstUs === 0) firstUs = reply.requestUs;

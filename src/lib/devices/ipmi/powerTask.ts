@@ -9,7 +9,7 @@ import {
   type PowerReading,
 } from './dcmi.ts';
 import { type Item, type Pass, problemOfAll, type ReadTask } from './readTask.ts';
-import { Code, type Command, codeText, NetFn, type Reply, type Requester } from './requester.ts';
+import { Code, type Command, codeText, NetFn, type Reply } from './requester.ts';
 
 const COMMAND: Command = { netFn: NetFn.group, command: GET_POWER_READING, data: POWER_READING_REQUEST };
 
@@ -32,6 +32,7 @@ export function isDcmiQuantity(text: string): text is Quantity {
 export class PowerTask implements ReadTask {
   readonly items: readonly Item[];
   readonly name = 'DCMI power';
+  readonly command = COMMAND;
   isSilent = false;
   #code = 0;
   #reading: PowerReading | undefined;
@@ -40,11 +41,9 @@ export class PowerTask implements ReadTask {
     this.items = items;
   }
 
-  async read(bmc: Requester, timeoutMs: number): Promise<Reply> {
-    const reply = await bmc.request(COMMAND, timeoutMs);
+  keep(reply: Reply): undefined {
     this.#code = reply.completionCode;
     this.#reading = this.#code === Code.success ? decodePowerReading(reply.data) : undefined;
-    return reply;
   }
 
   take(timestampUs: number, pass: Pass): void {

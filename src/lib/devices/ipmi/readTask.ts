@@ -2,7 +2,7 @@
 import { labelsProblem } from '../../limits.ts';
 import type { Sample, Series } from '../../sample.ts';
 import type { Fact, MetricRequest, Problem } from '../driver.ts';
-import type { Reply, Requester } from './requester.ts';
+import type { Command, Reply, Requester } from './requester.ts';
 import type { IpmiUrl } from './url.ts';
 
 /** What is gathered in one read of a poll. */
@@ -17,15 +17,33 @@ export interface ReadTask {
   readonly name: string;
   /** It was not answered the last time: such ones are asked last. */
   isSilent: boolean;
-  /**
-   * Asks, and keeps what was answered.
-   * @throws IpmiError when there is no answer or no session
-   */
-  read(bmc: Requester, timeoutMs: number): Promise<Reply>;
+  readonly command: Command;
+  /** Keeps what was answered. Returns the request that the answer calls for besides, of few sensors. */
+  keep(reply: Reply): FollowUp | undefined;
   /** Samples and problems of the last answer. */
   take(timestampUs: number, pass: Pass): void;
   /** The last answer in the protocol's own terms. */
   describe(): readonly Fact[];
+}
+
+/** A request whose answer is part of the reading. */
+export interface FollowUp {
+  readonly command: Command;
+  keep(reply: Reply): void;
+}
+
+/**
+ * Asks, and keeps what was answered.
+ * @returns the answer to the command itself
+ * @throws IpmiError (rejects) when there is no answer or no session
+ */
+export async function readTask(task: ReadTask, bmc: Requester, timeoutMs: number): Promise<Reply> {
+  const startedMs = performance.now();
+  const reply = await bmc.request(task.command, timeoutMs);
+  const more = task.keep(reply);
+  if (more)
+    more.keep(await bmc.request(more.command, Math.max(1, timeoutMs - (performance.now() - startedMs))));
+  return reply;
 }
 
 /** One configured metric. */

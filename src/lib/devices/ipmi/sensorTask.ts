@@ -9,8 +9,8 @@ import {
   isNonLinear,
   linearizationName,
 } from './conversion.ts';
-import { type Item, type Pass, problemOfAll, type ReadTask, textSeries } from './readTask.ts';
-import { Code, type Command, codeText, NetFn, type Reply, type Requester } from './requester.ts';
+import { type FollowUp, type Item, type Pass, problemOfAll, type ReadTask, textSeries } from './readTask.ts';
+import { Code, type Command, codeText, NetFn, type Reply } from './requester.ts';
 import { isDiscrete, isNumeric, type Sensor } from './sdrRecord.ts';
 import { decodeSensorReading, type SensorReading } from './sensorReading.ts';
 import { sensorTypeName, statesText, thresholdText } from './states.ts';
@@ -57,7 +57,7 @@ export class SensorTask implements ReadTask {
   readonly items: readonly Item[];
   readonly sensor: Sensor;
   isSilent = false;
-  readonly #command: Command;
+  readonly command: Command;
   readonly #isDiscrete: boolean;
   /** Of non-linear sensors, by raw byte: they are the same for the same reading. */
   readonly #factors: (Factors | undefined)[] = [];
@@ -68,7 +68,7 @@ export class SensorTask implements ReadTask {
     this.sensor = sensor;
     this.items = items;
     this.#isDiscrete = isDiscrete(sensor.record);
-    this.#command = {
+    this.command = {
       netFn: NetFn.sensorEvent,
       command: GET_SENSOR_READING,
       data: Uint8Array.of(sensor.sensorNumber),
@@ -85,33 +85,29 @@ export class SensorTask implements ReadTask {
     return this.#code === Code.notPresent;
   }
 
-  async read(bmc: Requester, timeoutMs: number): Promise<Reply> {
-    const startedMs = performance.now();
-    const reply = await bmc.request(this.#command, timeoutMs);
+  keep(reply: Reply): FollowUp | undefined {
     this.#code = reply.completionCode;
     this.#reading = this.#code === Code.success ? decodeSensorReading(reply.data) : undefined;
     const { analog } = this.sensor.record;
     const reading = this.#reading;
-    if (!analog || !reading || reading.absence || !isNonLinear(analog.linearization)) return reply;
-    if (this.#factors[reading.raw] === undefined)
-      await this.#readFactors(bmc, reading.raw, timeoutMs - (performance.now() - startedMs));
-    return reply;
+    if (!analog || !reading || reading.absence || !isNonLinear(analog.linearization)) return undefined;
+    return this.#factors[reading.raw] === undefined ? this.#factorsOf(reading.raw) : undefined;
   }
 
   /** Section 35.5: the reading, then the same six bytes as in the record behind "next reading". */
-  async #readFactors(bmc: Requester, raw: number, timeoutMs: number): Promise<void> {
-    const reply = await bmc.request(
-      {
+  #factorsOf(raw: number): FollowUp {
+    return {
+      command: {
         netFn: NetFn.sensorEvent,
         command: GET_SENSOR_READING_FACTORS,
         data: Uint8Array.of(this.sensor.sensorNumber, raw),
         lun: this.sensor.record.ownerLun,
       },
-      Math.max(1, timeoutMs),
-    );
-    this.#code = reply.completionCode;
-    if (this.#code === Code.success && reply.data.length >= 7)
-      this.#factors[raw] = decodeFactors(reply.data, 1);
+      keep: ({ completionCode, data }) => {
+        this.#code = completionCode;
+        if (completionCode === Code.success && data.length >= 7) this.#factors[raw] = decodeFactors(data, 1);
+      },
+    };
   }
 
   take(timestampUs: number, pass: Pass): void {

@@ -4,7 +4,7 @@
  */
 import type { Fact, SessionContext } from '../driver.ts';
 import { type Address, Host } from '../shared/hosts.ts';
-import { Bmc, type BmcTimings, type IpmiReply, type LoginState } from './bmc.ts';
+import { Bmc, type BmcTimings, type Client, type IpmiReply, type LoginState } from './bmc.ts';
 import { ClosedError, IpmiError } from './errors.ts';
 import type { IpmiRequest } from './lanMessage.ts';
 import type { IpmiUrl } from './url.ts';
@@ -17,7 +17,7 @@ const bmcs = new Map<string, { bmc: Bmc; users: number }>();
 /** BMCs whose session is being closed: another one there waits for that. */
 const closing = new Map<string, Promise<void>>();
 
-export class IpmiSession {
+export class IpmiSession implements Client {
   readonly #url: IpmiUrl;
   readonly #context: SessionContext;
   readonly #timings: Partial<BmcTimings>;
@@ -26,6 +26,8 @@ export class IpmiSession {
   /** Ours, with that BMC. */
   #login: LoginState | undefined;
   #closed = false;
+  /** Answers of any kind so far. */
+  answers = 0;
 
   /** `timings`: for tests. */
   constructor(url: IpmiUrl, context: SessionContext, timings: Partial<BmcTimings> = {}) {
@@ -67,12 +69,16 @@ export class IpmiSession {
       this.#join(address);
     }
     const bmc = this.#bmc as Bmc;
-    return bmc.request(this.#login as LoginState, request, timeoutMs).catch((error: unknown) => {
-      // Perhaps the BMC has another address by now.
-      if (error instanceof IpmiError && (error.kind === 'timeout' || error.kind === 'refused'))
-        this.#host.failed();
-      throw error;
-    });
+    return bmc.request(this.#login as LoginState, request, timeoutMs, this);
+  }
+
+  answered(): void {
+    this.answers++;
+  }
+
+  /** Perhaps the BMC has another address by now. */
+  unanswered(): void {
+    this.#host.failed();
   }
 
   #join(address: Address): void {
