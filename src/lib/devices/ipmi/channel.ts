@@ -11,8 +11,8 @@ import {
   type Cipher,
   createCipheriv,
   createDecipheriv,
-  createHmac,
   type Decipher,
+  randomBytes,
   randomFillSync,
   timingSafeEqual,
 } from 'node:crypto';
@@ -29,6 +29,7 @@ import {
   sessionOf,
   writePlusHeader,
 } from './packet.ts';
+import { PacketHmac } from './packetHmac.ts';
 import type { CipherSuite } from './suites.ts';
 import { nextSequence, SequenceWindow } from './window.ts';
 
@@ -50,8 +51,13 @@ export class SecureChannel {
   readonly consoleId: number;
   readonly bmcId: number;
   readonly #keys: SessionKeys;
+  readonly #hmac: PacketHmac;
+  /** An authentication code as it must be, and as it came. */
+  readonly #expected: Buffer;
+  readonly #received: Buffer;
   readonly #window = new SequenceWindow();
   #sequence = 0;
+  #plain = Buffer.alloc(0);
   /**
    * One cipher and one decipher for the whole session: to make one a packet takes longer than to use it. CBC chains
    * a block to the one before it, so a block that is put first acts as the initial vector of what follows.
@@ -64,8 +70,11 @@ export class SecureChannel {
     this.consoleId = consoleId;
     this.bmcId = bmcId;
     this.#keys = keys;
+    this.#hmac = new PacketHmac(suite.hash, keys.k1);
+    this.#expected = Buffer.alloc(suite.authCodeLength);
+    this.#received = Buffer.alloc(suite.authCodeLength);
     const key = keys.k2.subarray(0, BLOCK);
-    this.#cipher = createCipheriv('aes-128-cbc', key, randomBlock()).setAutoPadding(false);
+    this.#cipher = createCipheriv('aes-128-cbc', key, randomBytes(BLOCK)).setAutoPadding(false);
     this.#decipher = createDecipheriv('aes-128-cbc', key, Buffer.alloc(BLOCK)).setAutoPadding(false);
   }
 
@@ -82,18 +91,18 @@ export class SecureChannel {
     const packet = Buffer.allocUnsafe(codeStart + authCodeLength);
     writePlusHeader(packet, PROTECTED_IPMI, this.bmcId, this.#sequence, payloadLength);
 
-    const plain = Buffer.allocUnsafe(payloadLength);
-    plain.set(randomBlock());
+    const plain = this.#plainOf(payloadLength);
+    drawBlock(plain);
     plain.set(message, BLOCK);
     for (let pad = 1; pad <= padLength; pad++) plain[BLOCK + message.length + pad - 1] = pad;
     plain[payloadLength - 1] = padLength;
     // A random block, encrypted, is the initial vector: as good as a random one, and nobody can foresee it.
     packet.set(this.#cipher.update(plain), PLUS_HEADER_LENGTH);
 
-    packet.fill(0xff, trailerStart, trailerStart + integrityPad);
+    for (let pad = 0; pad < integrityPad; pad++) packet[trailerStart + pad] = 0xff;
     packet[codeStart - 2] = integrityPad;
     packet[codeStart - 1] = NEXT_HEADER;
-    packet.set(this.#authCode(packet, codeStart), codeStart);
+    packet.write(this.#hmac.digest(packet, SESSION_START, codeStart), codeStart, authCodeLength, 'latin1');
     return packet;
   }
 
@@ -109,8 +118,7 @@ export class SecureChannel {
     const codeStart = packet.length - authCodeLength;
     if (payloadLength < 2 * BLOCK || payloadLength % BLOCK !== 0 || trailerStart + 2 > codeStart)
       return undefined;
-    const code = packet.subarray(codeStart);
-    if (!timingSafeEqual(this.#authCode(packet, codeStart), code)) return undefined;
+    if (!this.#isAuthentic(packet, codeStart)) return undefined;
     this.#window.add(sequence);
 
     const plain = this.#decipher.update(packet.subarray(PLUS_HEADER_LENGTH, trailerStart));
@@ -122,16 +130,24 @@ export class SecureChannel {
 
   /** Makes the keys unusable. */
   destroy(): void {
+    this.#hmac.destroy();
+    this.#plain.fill(0);
     this.#keys.k1.fill(0);
     this.#keys.k2.fill(0);
   }
 
-  /** From the session header to the octet 07 (section 13.28.4). */
-  #authCode(packet: Buffer, end: number): Buffer {
-    return createHmac(this.suite.hash, this.#keys.k1)
-      .update(packet.subarray(SESSION_START, end))
-      .digest()
-      .subarray(0, this.suite.authCodeLength);
+  /** The code covers all from the session header to the octet 07 (section 13.28.4). Compared in constant time. */
+  #isAuthentic(packet: Buffer, codeStart: number): boolean {
+    const { authCodeLength } = this.suite;
+    this.#expected.write(this.#hmac.digest(packet, SESSION_START, codeStart), 0, authCodeLength, 'latin1');
+    packet.copy(this.#received, 0, codeStart);
+    return timingSafeEqual(this.#expected, this.#received);
+  }
+
+  /** To fill with what is encrypted at once. */
+  #plainOf(length: number): Buffer {
+    if (this.#plain.length !== length) this.#plain = Buffer.alloc(length);
+    return this.#plain;
   }
 }
 
@@ -139,11 +155,12 @@ export class SecureChannel {
 const pool = Buffer.alloc(4096);
 let drawn = pool.length;
 
-function randomBlock(): Buffer {
+/** Fills the first block of `target`. */
+function drawBlock(target: Uint8Array): void {
   if (drawn === pool.length) {
     randomFillSync(pool);
     drawn = 0;
   }
+  for (let index = 0; index < BLOCK; index++) target[index] = pool[drawn + index] as number;
   drawn += BLOCK;
-  return pool.subarray(drawn - BLOCK, drawn);
 }
