@@ -7,7 +7,7 @@ import { labelsProblem, nameProblem } from '../limits.ts';
 import type { Labels } from '../sample.ts';
 import { Fields, shown } from './fields.ts';
 import { metricNameAdvice } from './metricName.ts';
-import type { MetricEntry } from './model.ts';
+import type { MetricEntry, Place } from './model.ts';
 import { isPageUrl } from './pageUrl.ts';
 import { placeInside, type YamlField, type YamlFile } from './yamlFile.ts';
 
@@ -125,9 +125,7 @@ function readUrl(fields: Fields, context: EntryContext): Pick<MetricEntry, 'url'
     urlContext = context.urlContext(credential);
   } catch (error) {
     if (!(error instanceof KwError)) throw error;
-    const place = fields.placeOf('credential');
-    fields.errorAt(place, error.message, error.hint);
-    return undefined;
+    return refuseSecret(fields, fields.placeOf('credential'), error);
   }
   try {
     return { url: driver.parseUrl(text, urlContext), driver };
@@ -136,9 +134,15 @@ function readUrl(fields: Fields, context: EntryContext): Pick<MetricEntry, 'url'
       fields.errorAt(placeInside(field, error.offset), error.message, error.hint);
       return undefined;
     }
-    if (error instanceof KwError) return fields.error(field, error.message, error.hint);
+    if (error instanceof KwError) return refuseSecret(fields, field.place, error);
     throw error;
   }
+}
+
+/** A variable that is not set, or a file that is not there, is one mistake however many entries need it. */
+function refuseSecret(fields: Fields, place: Place, { code, message, hint }: KwError): undefined {
+  if (code === 'BAD_REFERENCE') fields.errorOnce(place, message, hint);
+  else fields.errorAt(place, message, hint);
 }
 
 function refuseScheme(fields: Fields, field: YamlField, scheme: string, context: EntryContext): undefined {

@@ -47,6 +47,11 @@ export class Fields {
     this.#file.problems.error(place, message, hint);
   }
 
+  /** An error that other entries of the file may share, see ProblemList. */
+  errorOnce(place: Place, message: string, hint?: string): void {
+    this.#file.problems.errorOnce(place, message, hint);
+  }
+
   error(field: YamlField, message: string, hint?: string): undefined {
     this.#file.problems.error(field.place, message, hint);
     return undefined;

@@ -21,11 +21,23 @@ const MAX_TEXT = 600;
 export class ProblemList {
   readonly #problems: ConfigProblem[] = [];
   readonly #countByFile = new Map<string, number>();
+  /** By file and message: where each error of `errorOnce` was told, and how many more entries have it. */
+  readonly #shared = new Map<string, { readonly told: ConfigProblem | undefined; more: number }>();
   #errors = 0;
 
   error(place: Place, message: string, hint?: string): void {
     this.#errors++;
     this.#add('error', place, message, hint);
+  }
+
+  /** An error that has one cause for many entries of a file: told where it is met first, with how many more have it. */
+  errorOnce(place: Place, message: string, hint?: string): void {
+    const key = JSON.stringify([place.file, message]);
+    const shared = this.#shared.get(key);
+    if (shared === undefined) {
+      this.#shared.set(key, { told: this.#add('error', place, message, hint), more: 0 });
+    } else shared.more++;
+    this.#errors++;
   }
 
   warning(place: Place, message: string, hint?: string): void {
@@ -39,7 +51,8 @@ export class ProblemList {
 
   /** All problems, sorted by file, line and column. */
   sorted(): ConfigProblem[] {
-    const all = [...this.#problems];
+    const more = new Map([...this.#shared.values()].map((shared) => [shared.told, shared.more]));
+    const all = this.#problems.map((problem) => withMore(problem, more.get(problem) ?? 0));
     for (const [file, count] of this.#countByFile) {
       const hidden = count - MAX_PROBLEMS_PER_FILE;
       if (hidden <= 0) continue;
@@ -54,14 +67,28 @@ export class ProblemList {
     );
   }
 
-  #add(severity: ConfigProblem['severity'], place: Place, message: string, hint: string | undefined): void {
+  #add(
+    severity: ConfigProblem['severity'],
+    place: Place,
+    message: string,
+    hint?: string,
+  ): ConfigProblem | undefined {
     const { file } = place;
     const count = (this.#countByFile.get(file) ?? 0) + 1;
     this.#countByFile.set(file, count);
-    if (count > MAX_PROBLEMS_PER_FILE) return;
+    if (count > MAX_PROBLEMS_PER_FILE) return undefined;
     const texts = { message: oneLine(message), ...(hint === undefined ? {} : { hint: oneLine(hint) }) };
-    this.#problems.push({ place, severity, ...texts });
+    const problem = { place, severity, ...texts };
+    this.#problems.push(problem);
+    return problem;
   }
+}
+
+function withMore(problem: ConfigProblem, more: number): ConfigProblem {
+  if (more === 0) return problem;
+  const entries =
+    more === 1 ? '1 more entry of this file needs it' : `${more} more entries of this file need it`;
+  return { ...problem, message: `${problem.message}; ${entries}` };
 }
 
 /** One line of bounded length that moves no cursor: parts of it may come from the file. */

@@ -232,6 +232,25 @@ describe('a url', () => {
       `m.yaml:4:37: error: the environment variable "KW_TEST_NOT_SET" is not set (set it, or use \${file:PATH})`,
     ]);
   });
+
+  it('tells a reference that stands for nothing once a file, with how many more entries need it', () => {
+    const entry = (index: number, variable: string) =>
+      `- {name: a_watt, device_id: d${index}, url: 'snmp://\${env:${variable}}@h/1'}\n`;
+    const many = Array.from({ length: 300 }, (_, index) => entry(index + 100, 'KW_TEST_NOT_SET')).join('');
+    const { entries, problems } = load({
+      'a.yaml': `${entry(100, 'KW_TEST_NOT_SET_2')}${many}${entry(500, 'KW_TEST_NOT_SET_2')}- {nam: x}\n`,
+      'b.yaml': entry(100, 'KW_TEST_NOT_SET'),
+    });
+    const error = (variable: string, more: string) =>
+      `error: the environment variable "${variable}" is not set${more} (set it, or use \${file:PATH})`;
+    expect(entries).toEqual([]);
+    expect(problems.filter((problem) => !problem.startsWith('a.yaml:303:'))).toEqual([
+      `a.yaml:1:40: ${error('KW_TEST_NOT_SET_2', '; 1 more entry of this file needs it')}`,
+      `a.yaml:2:40: ${error('KW_TEST_NOT_SET', '; 299 more entries of this file need it')}`,
+      `b.yaml:1:40: ${error('KW_TEST_NOT_SET', '')}`,
+    ]);
+    expect(problems).toContainEqual(expect.stringMatching(/^a\.yaml:303:.* unknown key "nam"/));
+  });
 });
 
 describe('the form of a file', () => {
