@@ -378,12 +378,20 @@ export class Bmc implements LinkListener, Waiter {
       if (state.error && performance.now() < state.retryAtMs) throw state.error;
       await this.#open(state);
     } catch (error) {
-      if (!(error instanceof IpmiError)) throw error;
+      const failure = error instanceof IpmiError ? error : this.#defect(state, error);
       for (const job of this.#queue.filter((one) => one.state === state)) {
         this.#queue.splice(this.#queue.indexOf(job), 1);
-        this.#reject(job, error);
+        this.#reject(job, failure);
       }
     }
+  }
+
+  /** A defect of kw costs this BMC its session, and nobody else anything. */
+  #defect(state: LoginState, error: unknown): IpmiError {
+    this.#drop();
+    const failure = new IpmiError('protocol', `${this.#hostPort}: ${defectText(error)}`);
+    this.#backOff(state, failure);
+    return failure;
   }
 
   /** @throws IpmiError, remembered for the back-off */
@@ -463,8 +471,8 @@ export class Bmc implements LinkListener, Waiter {
       const text = code === 0 ? 'the session is closed' : `the BMC did not close the session (${code})`;
       this.#context.trace?.({ step: 'close', text });
     } catch (error) {
-      if (!(error instanceof IpmiError)) throw error;
-      this.#context.trace?.({ step: 'close', text: error.message });
+      const text = error instanceof IpmiError ? error.message : defectText(error);
+      this.#context.trace?.({ step: 'close', text });
     }
     this.#drop();
   }
@@ -509,6 +517,12 @@ export class Bmc implements LinkListener, Waiter {
   #newAsker(): Asker {
     return new Asker(this.#hostPort, (datagram) => this.#link.send(datagram));
   }
+}
+
+/** Without the message of the error, which may hold what it was about: a password. */
+function defectText(error: unknown): string {
+  const name = error instanceof Error ? error.name : typeof error;
+  return `the session failed with ${name}, which is a defect of kw`;
 }
 
 function hex(value: number): string {
