@@ -29,6 +29,8 @@ export class FakeStream implements Stream {
   readonly channels = new Map<StreamRequest, Channel>();
   heldUs: number | undefined;
   closed = false;
+  /** What closing has to wait for. */
+  closing = Promise.resolve();
 
   constructor(host: string, sink: StreamSink) {
     this.host = host;
@@ -62,6 +64,8 @@ export class FakeStream implements Stream {
 
   async close(): Promise<void> {
     this.closed = true;
+    await this.closing;
+    this.heldUs = undefined;
   }
 }
 

@@ -31,6 +31,8 @@ const STREAM_PATIENCE_MS = 5_000;
 
 export class Fleet {
   readonly targets = new Map<string, AnyTarget>();
+  /** Not configured any more, and not closed yet: a stream may still hold readings. */
+  readonly #leaving = new Set<AnyTarget>();
   readonly #surroundings: FleetSurroundings;
   #promotions = new PromotionSet();
   /** Names that users may not take for their own series: device, newline, metric. */
@@ -62,7 +64,8 @@ export class Fleet {
       if (byKey.has(key)) continue;
       this.targets.delete(key);
       this.#surroundings.onGone(target);
-      closing.push(target.close());
+      this.#leaving.add(target);
+      closing.push(target.close().finally(() => this.#leaving.delete(target)));
       stopped++;
     }
     for (const [key, group] of byKey) {
@@ -108,7 +111,7 @@ export class Fleet {
   /** When the oldest poll that is under way, or reading that is held back, began; infinity when there is none. */
   oldestPollUs(): number {
     let oldestUs = Number.POSITIVE_INFINITY;
-    for (const { pollingSinceUs } of this.targets.values()) {
+    for (const { pollingSinceUs } of [...this.targets.values(), ...this.#leaving]) {
       if (pollingSinceUs !== undefined && pollingSinceUs < oldestUs) oldestUs = pollingSinceUs;
     }
     return oldestUs;

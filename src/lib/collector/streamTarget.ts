@@ -73,6 +73,8 @@ export class StreamTarget {
   readonly #names = new Map<string, number>();
   #promotions: PromotionSet;
   #closing: Promise<void> | undefined;
+  /** Everything that was held is handed over. */
+  #isClosed = false;
   #end = () => {};
   #onFirstReading = () => {};
 
@@ -109,7 +111,7 @@ export class StreamTarget {
 
   /** Everything measured before this instant was handed over; undefined when nothing is on its way. */
   get pollingSinceUs(): number | undefined {
-    if (this.#closing) return undefined;
+    if (this.#isClosed) return undefined;
     const { lastPollUs } = this.counters;
     const heldUs = this.#stream.heldSinceUs?.();
     if (lastPollUs === undefined || this.#surroundings.nowUs() - lastPollUs > QUIET_US) return heldUs;
@@ -156,7 +158,10 @@ export class StreamTarget {
 
   /** Ends the stream; what it holds is handed over. */
   stopPolling(): Promise<void> {
-    this.#closing ??= this.#stream.close().finally(() => this.#end());
+    this.#closing ??= this.#stream.close().finally(() => {
+      this.#isClosed = true;
+      this.#end();
+    });
     return this.#closing;
   }
 

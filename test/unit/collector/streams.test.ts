@@ -223,6 +223,25 @@ describe('state', () => {
     expect(fleet.oldestPollUs()).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it.each(['removed from the configuration', 'stopped with the collector'])(
+    'holds it back for what a stream holds until the stream is closed: one that is %s',
+    async (why) => {
+      await fleet.configure([fakeEntry(driver, 'watt', 'meter-1', { host: 'meter' })]);
+      const heldUs = clock.nowUs() - 900_000;
+      stream().heldUs = heldUs;
+      let closed = () => {};
+      stream().closing = new Promise((resolve) => {
+        closed = resolve;
+      });
+      const closing = why.startsWith('removed') ? fleet.configure([]) : fleet.close();
+      expect(stream().closed).toBe(true);
+      expect(fleet.oldestPollUs()).toBe(heldUs);
+      closed();
+      await closing;
+      expect(fleet.oldestPollUs()).toBe(Number.POSITIVE_INFINITY);
+    },
+  );
+
   it('tells when every stream has ended for good', async () => {
     await fleet.configure([
       fakeEntry(driver, 'watt', 'a', { host: 'a' }),
