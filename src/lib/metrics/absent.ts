@@ -142,6 +142,9 @@ function describe(
   /** By the entry to enable. */
   const notEnabled = new Map<string, Groups>();
   const matches = metricMatcher(selection.metrics);
+  // Other metrics or labels of the device than those selected may well have values.
+  const isWhole = selection.metrics === undefined && selection.labels === undefined;
+  const unanswered = isWhole ? 'it never answered in this time' : undefined;
 
   for (const [device, times] of selection.devices ?? []) {
     const had = seen.get(device) ?? new Set<string>();
@@ -149,7 +152,10 @@ function describe(
     const entries = (expected.get(device) ?? []).filter(({ metric_id }) => matches(metric_id));
     const absent = entries.filter((entry) => !isSeen(entry, had, selection));
     if (had.size === 0 && absent.every(({ optional }) => !optional)) {
-      wholeDevices.add(absent[0] ? whyAbsent(absent[0]) : whyUnknown(device, expected, selection), device);
+      wholeDevices.add(
+        absent[0] ? whyAbsent(absent[0], unanswered) : whyUnknown(device, expected, selection),
+        device,
+      );
       continue;
     }
     for (const entry of absent) {
@@ -217,19 +223,23 @@ function isSeen(entry: Expected, had: ReadonlySet<string>, { metrics }: Selectio
 }
 
 /** Why a device gives nothing now, if its collector lives. */
-export function whyDown({ up, last_up_us, last_error }: Expected): string | undefined {
+export function whyDown(
+  { up, last_up_us, last_error }: Expected,
+  unanswered = 'it does not answer',
+): string | undefined {
   if (up !== false) return undefined;
-  const since = last_up_us === null ? 'it never answered' : `down since ${formatUtc(last_up_us)}`;
+  const since = last_up_us === null ? unanswered : `down since ${formatUtc(last_up_us)}`;
   return last_error === null ? since : `${since} (${last_error})`;
 }
 
-function whyAbsent(entry: Expected): string {
+/** @param unanswered what to say of a device of which it is not known that it ever answered */
+function whyAbsent(entry: Expected, unanswered?: string): string {
   if (entry.collector_lives === null) return 'no collector is running';
   if (entry.collector_lives === false) {
     const since = entry.collector_seen_us === null ? '' : ` since ${formatUtc(entry.collector_seen_us)}`;
     return `its collector ${entry.collector} is not running${since}`;
   }
-  const down = whyDown(entry);
+  const down = whyDown(entry, unanswered);
   if (down !== undefined) return down;
   if (entry.enabled) return 'optional and enabled now, but without values in this time';
   if (entry.optional) return 'it is optional and not enabled';

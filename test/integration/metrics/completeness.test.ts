@@ -1,5 +1,6 @@
 /** What kw says about answers that are or may be incomplete, and `kw metrics`. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readSql } from '../../../src/lib/packageRoot.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { runKw } from '../../support/kw.ts';
 
@@ -129,6 +130,32 @@ describe('completeness', () => {
     expect(await warnings('--job', '5')).toEqual([
       'warning: no values of node-2: its collector c1 is not running since 2026-01-01T00:00:00.000000+00:00',
       'warning: no values of node-3: no device or alias of this name is configured',
+    ]);
+  });
+
+  it('says that a device never answered only where that is known', async () => {
+    await collector(`${day} 11:00Z`);
+    for (const metric of ['power_watt', 'temperature']) await configured('node-2', metric);
+    const publish = (lastUpUs?: number) =>
+      db.client.query(readSql('queries/collector_devices'), [
+        COLLECTOR,
+        JSON.stringify([
+          { device: 'node-2', protocol: 'snmp', up: false, lastUpUs, polls: 1, missed: 0, lastError: 'no' },
+        ]),
+      ]);
+    const bounds = ['--device', 'node-1,node-2', '--from', `${day}T10:00Z`, '--to', `${day}T10:01Z`];
+    await publish();
+    expect(await warnings(...bounds)).toEqual([
+      'warning: no values of node-2: it never answered in this time (no)',
+    ]);
+    expect(await warnings(...bounds, '--metric', 'power_watt')).toEqual([
+      'warning: no values of node-2: it does not answer (no)',
+    ]);
+    await publish(Date.parse(`${day}T09:00Z`) * 1000);
+    // Started again, the collector does not know of that any more.
+    await publish();
+    expect(await warnings(...bounds)).toEqual([
+      `warning: no values of node-2: down since ${day}T09:00:00.000000+00:00 (no)`,
     ]);
   });
 
