@@ -140,12 +140,15 @@ export class StreamTarget {
 
   /**
    * Listens for a while from the first reading on, long enough for the mean of a whole second. Resolves then, when
-   * nothing will come any more, or when nothing came for `patienceMs`.
+   * nothing will come any more, or when nothing came for `patienceMs`, which is told unless a problem was.
    */
   async readOnce(patienceMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const read = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, patienceMs);
+      timer = setTimeout(() => {
+        if (this.counters.lastError === undefined) this.#tellSilence(patienceMs);
+        resolve();
+      }, patienceMs);
       this.#onFirstReading = () => {
         this.#onFirstReading = () => {};
         clearTimeout(timer);
@@ -154,6 +157,12 @@ export class StreamTarget {
     });
     await Promise.race([read, this.ended]);
     clearTimeout(timer);
+  }
+
+  #tellSilence(silentMs: number): void {
+    const [first, ...others] = this.entries.map(({ url }) => url.safeUrl);
+    const more = others.length > 0 ? ` and ${others.length} more of ${this.hostPort}` : '';
+    this.#surroundings.onRemark(this, `nothing came from ${first}${more} in ${silentMs / 1000} s`);
   }
 
   /** Ends the stream; what it holds is handed over. */

@@ -18,6 +18,7 @@ let catalogue: Catalogue;
 let builder: BatchBuilder;
 let fleet: Fleet;
 let refused: string[];
+let remarks: string[];
 let states: { up: boolean; problems: readonly Problem[] }[];
 
 beforeEach(() => {
@@ -25,6 +26,7 @@ beforeEach(() => {
   driver = new FakeStreamDriver();
   catalogue = new Catalogue();
   refused = [];
+  remarks = [];
   states = [];
   const nowUs = () => clock.nowUs();
   builder = new BatchBuilder({
@@ -49,7 +51,7 @@ beforeEach(() => {
       onSamples: (_target, samples) => builder.add(samples),
       onReadings: () => {},
       onState: (_target, up, problems) => states.push({ up, problems }),
-      onRemark: () => {},
+      onRemark: (_target, text) => remarks.push(text),
     },
   });
 });
@@ -241,6 +243,17 @@ describe('state', () => {
       expect(fleet.oldestPollUs()).toBe(Number.POSITIVE_INFINITY);
     },
   );
+
+  it('says so when nothing came while it was read once, unless a problem was told', async () => {
+    await fleet.configure([
+      fakeEntry(driver, 'watt', 'port-1', { host: 'silent' }),
+      fakeEntry(driver, 'watt', 'port-2', { host: 'silent' }),
+      fakeEntry(driver, 'watt', 'port-3', { host: 'refused' }),
+    ]);
+    driver.streams[1]?.sink.down({ kind: 'auth', message: 'wrong password' });
+    await Promise.all([...fleet.targets.values()].map((target) => target.readOnce(20)));
+    expect(remarks).toEqual(['nothing came from fake://silent and 1 more of silent in 0.02 s']);
+  });
 
   it('tells when every stream has ended for good', async () => {
     await fleet.configure([
