@@ -71,7 +71,34 @@ export async function probeStream(
   }
   const facts = [...(stream.describe?.() ?? []), { name: 'readings', text: String(readings) }];
   return {
-    result: { up: readings > 0, timestampUs: timestampUs || context.nowUs(), samples, problems },
+    result: {
+      up: readings > 0,
+      timestampUs: timestampUs || context.nowUs(),
+      samples,
+      problems: together(problems),
+    },
     facts,
   };
+}
+
+/**
+ * Each problem once: a stream tells every second what came since, with the number in the sentence. As there, what is
+ * quoted may differ.
+ */
+function together(problems: readonly Problem[]): Problem[] {
+  const groups = new Map<string, Problem[]>();
+  for (const problem of problems) {
+    const key = `${problem.kind} ${problem.metricId} ${sentenceOf(problem).replace(/".*"/, '')}`;
+    groups.set(key, [...(groups.get(key) ?? []), problem]);
+  }
+  return [...groups.values()].map((group) => {
+    const first = group[0] as Problem;
+    if (group.length === 1) return first;
+    const count = group.reduce((sum, problem) => sum + (problem.count ?? 1), 0);
+    return { ...first, message: `${sentenceOf(first)} (${count} times)`, count };
+  });
+}
+
+function sentenceOf({ message, count = 1 }: Problem): string {
+  return message.replace(` (${count} times)`, '');
 }
