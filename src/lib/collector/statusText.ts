@@ -101,7 +101,7 @@ function deviceRow(device: DeviceReport, nowUs: number): string[] {
     period_ms === null ? '-' : `${period_ms / 1000} s`,
     String(device.missed),
     errors.join(', ') || '-',
-    last_error?.slice(0, 80) ?? '',
+    last_error ?? '',
   ];
 }
 

@@ -99,4 +99,16 @@ describe('statusText', () => {
       expect(lines(told(fresh))[0]).toMatch(/MISSED$/);
     }
   });
+
+  it('cuts an error to the width of the terminal only, with an ellipsis', () => {
+    const last_error = 'no answer '.repeat(12).trim();
+    const report = {
+      ...told(null),
+      devices: [{ ...device(OTHER, 'there', 'pdu-1', 5), up: false, last_error }],
+    };
+    expect(lines(report).at(-1)?.endsWith(`  ${last_error}`)).toBe(true);
+    const narrow = statusText(report, false, 100).text.split('\n').at(-1);
+    expect(narrow).toMatch(/ no answer no.*…$/);
+    expect(narrow?.length).toBeLessThanOrEqual(100);
+  });
 });
