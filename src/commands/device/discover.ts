@@ -16,6 +16,8 @@ export default class DeviceDiscover extends KwCommand {
     '<%= config.bin %> <%= command.id %> snmp://public@pdu-1 --output /etc/kwollect/metrics.d/pdu-1.yaml',
     "<%= config.bin %> <%= command.id %> 'snmp://${env:SNMP_COMMUNITY}@switch-1' --profile if-mib --period 5s",
     "<%= config.bin %> <%= command.id %> 'snmp://kw@pdu-2?version=3&auth=sha256&auth_key=${env:SNMP_AUTH_KEY}' --alias-names",
+    "<%= config.bin %> <%= command.id %> 'ipmisensor://root:${env:BMC_PASSWORD}@node-1-bmc' --alias node-1",
+    "<%= config.bin %> <%= command.id %> 'redfish://root:${env:BMC_PASSWORD}@node-1-bmc' --alias node-1",
     '<%= config.bin %> <%= command.id %> snmp://node-1-bmc --credential bmc --alias node-1 --json',
   ];
 
