@@ -9,7 +9,7 @@ import type {
   UrlContext,
 } from '../driver.ts';
 import { baseUnit, deviceText, rankOfUnit, sensorMetricName, writableSecret } from '../naming.ts';
-import { splitUrl } from '../shared/urlParts.ts';
+import { parametersOf, splitUrl } from '../shared/urlParts.ts';
 import { BmcSession } from './bmcSession.ts';
 import { IpmiError } from './errors.ts';
 import { PowerTask } from './powerTask.ts';
@@ -18,7 +18,7 @@ import { Code, NetFn } from './requester.ts';
 import type { Sensor } from './sdrRecord.ts';
 import { obstacle, SensorTask } from './sensorTask.ts';
 import { unitsText } from './units.ts';
-import { type IpmiUrl, parseIpmiUrl } from './url.ts';
+import { type IpmiUrl, parseIpmiUrl, splitTarget } from './url.ts';
 
 /** BMCs measure slowly: most renew their sensors every few seconds. */
 const PERIOD_MS = 5_000;
@@ -36,14 +36,18 @@ export interface IpmiDeviceUrl extends IpmiUrl {
 /** As parseIpmiUrl; the last part may be missing. @throws DeviceUrlError */
 export function parseIpmiDeviceUrl(text: string, context: UrlContext): IpmiDeviceUrl {
   const url = parseIpmiUrl(text, context);
-  const { user, password, host } = splitUrl(text, '');
+  const { user, password, host, path } = splitUrl(text, '');
   const userinfo =
     user === undefined
       ? ''
       : `${user.text}${password ? `:${writableSecret(password.text, 'BMC_PASSWORD')}` : ''}@`;
   const authority = text.slice(host.offset).split(/[/?]/, 1)[0] ?? '';
-  const [, query = ''] = /\?(.*)$/s.exec(text) ?? [];
-  const behind = query.replace(/\bkg=([^&]*)/, (_, kg: string) => `kg=${writableSecret(kg, 'BMC_KG')}`);
+  // By the name that is meant: `k%67` is the key too.
+  const behind = [...parametersOf(splitTarget(text, path.offset).query)]
+    .map(({ name, text: written, value }) =>
+      name === 'kg' ? `kg=${writableSecret(value.text, 'BMC_KG')}` : written,
+    )
+    .join('&');
   return {
     ...url,
     written: { before: `${userinfo}${authority}/`, behind: behind === '' ? '' : `?${behind}` },

@@ -106,7 +106,7 @@ export function loginKey(login: IpmiLogin): string {
 }
 
 /** Everything behind the first `/` up to a `?`: a `#` is part of a name here. */
-function splitTarget(text: string, pathOffset: number): { target: Piece; query: Piece | undefined } {
+export function splitTarget(text: string, pathOffset: number): { target: Piece; query: Piece | undefined } {
   const mark = withoutReferences(text).indexOf('?', pathOffset);
   const end = mark === -1 ? text.length : mark;
   const start = Math.min(pathOffset + 1, end);

@@ -12,6 +12,7 @@
 import { type DeviceUrl, DeviceUrlError, type UrlContext } from '../driver.ts';
 import {
   decode,
+  decodeLoosely,
   decodeSecret,
   encodeForHttp,
   type Piece,
@@ -136,8 +137,9 @@ function safeQuery(query: Piece | undefined): string {
     .map((plain, index, all) => {
       const start = all.slice(0, index).reduce((sum, part) => sum + part.length + 1, 0);
       const text = query.text.slice(start, start + plain.length);
-      const name = text.split('=', 1)[0] ?? '';
-      return name === 'bearer' || SECRET_NAME.test(name) ? `${name}=***` : text;
+      const written = text.split('=', 1)[0] ?? '';
+      const name = decodeLoosely({ text: written, offset: query.offset + start });
+      return name === 'bearer' || SECRET_NAME.test(name) ? `${written}=***` : text;
     });
   return `?${shown.join('&')}`;
 }

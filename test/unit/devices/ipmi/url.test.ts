@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DeviceUrlError } from '../../../../src/lib/devices/driver.ts';
+import { parseIpmiDeviceUrl } from '../../../../src/lib/devices/ipmi/discover.ts';
 import { parseIpmiUrl } from '../../../../src/lib/devices/ipmi/url.ts';
 import { KwError } from '../../../../src/lib/errors.ts';
 
@@ -136,5 +137,17 @@ describe('the URL of a BMC', () => {
       message,
       offset,
     });
+  });
+});
+
+describe('what a discovery writes of the URL of a BMC', () => {
+  test.each([
+    ['u:typed@h', 'u:${env:BMC_PASSWORD}@h/', ''],
+    ['u:${env:BMC}@h:6230/?kg=typed&cipher=17', 'u:${env:BMC}@h:6230/', '?kg=${env:BMC_KG}&cipher=17'],
+    ['h?cipher=3&k%67=typed', 'h/', '?cipher=3&kg=${env:BMC_KG}'],
+    ['h/?%6B%67=typed', 'h/', '?kg=${env:BMC_KG}'],
+    ['u:${file:/etc/bmc}@h?kg=${file:/etc/bmc}', 'u:${file:/etc/bmc}@h/', '?kg=${file:/etc/bmc}'],
+  ])('has references only where something is secret: %s', (text, before, behind) => {
+    expect(parseIpmiDeviceUrl(`ipmisensor://${text}`, context()).written).toEqual({ before, behind });
   });
 });

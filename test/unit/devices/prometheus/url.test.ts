@@ -71,6 +71,9 @@ describe('a Prometheus URL', () => {
     const bearer = parse('prometheus+https://n/?bearer=${env:TOKEN}&ca=/etc/kwollect/ca.pem&api_key=secret');
     expect(bearer).toMatchObject({ authorization: 'Bearer tok.en', ca: PEM });
     expect(bearer.safeUrl).toBe('prometheus+https://n:9100/?bearer=***&ca=/etc/kwollect/ca.pem&api_key=***');
+    const escaped = parse('prometheus://n/?b%65arer=typed&api%5Fk%65y=secret');
+    expect(escaped).toMatchObject({ authorization: 'Bearer typed' });
+    expect(escaped.safeUrl).toBe('prometheus://n:9100/?b%65arer=***&api%5Fk%65y=***');
     expect(parse('prometheus+https://n/?ca=${file:/etc/kwollect/ca.pem}').ca).toBe(PEM);
     expect(parse('prometheus+https://n/?insecure=true').insecure).toBe(true);
   });
