@@ -48,6 +48,8 @@ const MAX_TOKEN = 4096;
 export interface Resource {
   readonly path: string;
   readonly body: Readonly<Record<string, unknown>>;
+  /** Length of the body as it came, in bytes. */
+  readonly bodyBytes: number;
   /** Middle between request and answer, in microseconds since the epoch. */
   readonly timestampUs: number;
 }
@@ -308,7 +310,7 @@ export class RedfishClient {
     if (status === 200) {
       if (this.#identity.kind === 'basic') this.#refusal = undefined;
       if (typeof body === 'object' && body !== null && !Array.isArray(body))
-        return { path, body: body as Resource['body'], timestampUs };
+        return { path, body: body as Resource['body'], bodyBytes: bytes.length, timestampUs };
       throw new RedfishError(
         'protocol',
         `answered ${path} with something that is no JSON object`,

@@ -3,7 +3,7 @@
  * more time than a poll has: what was read until then is kept, and the next poll goes on from there.
  */
 import type { RedfishClient } from './client.ts';
-import type { RedfishError } from './failure.ts';
+import { RedfishError } from './failure.ts';
 import { findSources, type Source } from './groups.ts';
 import type { Group } from './url.ts';
 
@@ -13,18 +13,22 @@ const KEEP_MS = 3_600_000;
 const KEEP_NOTHING_MS = 60_000;
 /** What a search has read serves that long. */
 const SEARCH_MS = 300_000;
+/** And takes so much: 50 kB for each of 100 chassis and 300 sensors, the most that was seen (groups.ts). */
+const MAX_SEARCH_BYTES = 20_000_000;
 
 interface Search {
   readonly sinceMs: number;
+  /** Of all bodies. */
+  bytes: number;
   readonly bodies: Map<string, unknown>;
 }
 
 export class SourceFinder {
-  readonly #client: RedfishClient;
+  readonly #client: Pick<RedfishClient, 'get'>;
   readonly #found = new Map<Group, { readonly sources: readonly Source[]; readonly untilMs: number }>();
   #search: Search | undefined;
 
-  constructor(client: RedfishClient) {
+  constructor(client: Pick<RedfishClient, 'get'>) {
     this.#client = client;
   }
 
@@ -52,18 +56,22 @@ export class SourceFinder {
 
   #currentSearch(): Search {
     if (this.#search === undefined || performance.now() - this.#search.sinceMs > SEARCH_MS)
-      this.#search = { sinceMs: performance.now(), bodies: new Map() };
+      this.#search = { sinceMs: performance.now(), bytes: 0, bodies: new Map() };
     return this.#search;
   }
 
-  async #fetch(path: string, deadline: number, { bodies }: Search): Promise<unknown> {
+  async #fetch(path: string, deadline: number, search: Search): Promise<unknown> {
+    const { bodies } = search;
     if (bodies.has(path)) {
       const known = bodies.get(path);
       if (known instanceof Error) throw known;
       return known;
     }
+    if (search.bytes > MAX_SEARCH_BYTES) throw tooMuch();
     try {
-      const { body } = await this.#client.get(path, deadline);
+      const { body, bodyBytes } = await this.#client.get(path, deadline);
+      search.bytes += bodyBytes;
+      if (search.bytes > MAX_SEARCH_BYTES) throw tooMuch();
       bodies.set(path, body);
       return body;
     } catch (error) {
@@ -71,4 +79,10 @@ export class SourceFinder {
       throw error;
     }
   }
+}
+
+/** One sentence for all that is not looked at; what was found until then is read. */
+function tooMuch(): RedfishError {
+  const message = `has more than ${MAX_SEARCH_BYTES / 1e6} MB to search: the rest is not looked at`;
+  return new RedfishError('limit', message, 'resource');
 }
