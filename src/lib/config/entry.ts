@@ -131,6 +131,8 @@ function readUrl(fields: Fields, context: EntryContext): Pick<MetricEntry, 'url'
     return { url: driver.parseUrl(text, urlContext), driver };
   } catch (error) {
     if (error instanceof DeviceUrlError) {
+      const { cause } = error;
+      if (cause instanceof KwError) return refuseSecret(fields, placeInside(field, error.offset), cause);
       fields.errorAt(placeInside(field, error.offset), error.message, error.hint);
       return undefined;
     }

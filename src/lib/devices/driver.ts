@@ -42,8 +42,9 @@ export class DeviceUrlError extends Error {
   /** What to write instead, if that is known. */
   readonly hint: string | undefined;
 
-  constructor(message: string, offset = 0, hint?: string) {
-    super(message);
+  /** @param options the cause, of a reference that could not be resolved */
+  constructor(message: string, offset = 0, hint?: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = 'DeviceUrlError';
     this.offset = offset;
     this.hint = hint;

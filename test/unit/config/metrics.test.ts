@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references look like ${env:NAME}
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -251,6 +252,25 @@ describe('a url', () => {
     ]);
     expect(problems).toContainEqual(expect.stringMatching(/^a\.yaml:303:.* unknown key "nam"/));
   });
+});
+
+describe('a reference in the URL of a real protocol', () => {
+  it.each(['snmp://${at}h/1.3.6.1.', 'mqtt://u:${at}h/topic/'])(
+    'that stands for nothing is told once: %s',
+    (form) => {
+      const url = (index: number) => form.replace('${at}', '${env:KW_TEST_NOT_SET}@') + index;
+      const text = [1, 2, 3].map((index) => `- {name: a_watt, device_id: d${index}, url: '${url(index)}'}`);
+      inFolder({ 'metrics.d/m.yaml': text.join('\n') }, (folder) => {
+        const { problems } = loadMetrics({
+          ...settingsOf(folder).settings,
+          metricsDir: join(folder, 'metrics.d'),
+        });
+        expect(problems.map(({ message, place }) => `${place.line}: ${message}`)).toEqual([
+          '1: the environment variable "KW_TEST_NOT_SET" is not set; 2 more entries of this file need it',
+        ]);
+      });
+    },
+  );
 });
 
 describe('the form of a file', () => {

@@ -85,7 +85,8 @@ function resolveReference({ text, offset }: Piece, context: UrlContext): string 
   try {
     return context.resolveSecret(text);
   } catch (error) {
-    throw new DeviceUrlError(error instanceof Error ? error.message : `cannot resolve ${text}`, offset);
+    const message = error instanceof Error ? error.message : `cannot resolve ${text}`;
+    throw new DeviceUrlError(message, offset, undefined, { cause: error });
   }
 }
 

@@ -294,7 +294,8 @@ class Settings {
     try {
       return this.#context.resolveSecret(field.text);
     } catch (error) {
-      if (error instanceof KwError) throw new DeviceUrlError(error.message, field.offset, error.hint);
+      if (error instanceof KwError)
+        throw new DeviceUrlError(error.message, field.offset, error.hint, { cause: error });
       throw error;
     }
   }
