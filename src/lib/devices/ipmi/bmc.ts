@@ -84,6 +84,8 @@ const CLOSE_STEPS_MS = [300, 300];
 /** What is remembered of a login between its sessions. */
 export interface LoginState {
   readonly login: IpmiLogin;
+  /** How many use it. */
+  users: number;
   suite: CipherSuiteId | undefined;
   failures: number;
   /** On performance.now(). */
@@ -166,15 +168,21 @@ export class Bmc implements LinkListener, Waiter {
     return this.#channel?.suite.text;
   }
 
-  /** What `request` needs to know a login by; the same for equal ones. */
+  /** What `request` needs to know a login by; the same for equal ones. To be given back with `leave`. */
   login(login: IpmiLogin): LoginState {
     const key = loginKey(login);
     let state = this.#logins.get(key);
     if (!state) {
-      state = { login, suite: undefined, failures: 0, retryAtMs: 0, error: undefined };
+      state = { login, users: 0, suite: undefined, failures: 0, retryAtMs: 0, error: undefined };
       this.#logins.set(key, state);
     }
+    state.users++;
     return state;
+  }
+
+  /** A login that nobody uses any more is forgotten: passwords change while the BMC stays. */
+  leave(state: LoginState): void {
+    if (--state.users === 0) this.#logins.delete(loginKey(state.login));
   }
 
   /** Resolves or rejects (IpmiError) within `timeoutMs`, time in the queue and for opening a session included. */

@@ -102,6 +102,7 @@ export class IpmiSession implements Client {
     const bmc = this.#bmc;
     this.#bmc = undefined;
     if (!bmc) return;
+    bmc.leave(this.#login as LoginState);
     const key = `${bmc.address.address} ${this.#url.port}`;
     const entry = bmcs.get(key);
     if (!entry || --entry.users > 0) return;

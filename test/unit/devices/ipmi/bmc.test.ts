@@ -1,20 +1,38 @@
 /** What becomes of requests to a BMC when kw itself fails; what BMCs do wrong is in the integration tests. */
 import { expect, test } from 'vitest';
 import { Bmc } from '../../../../src/lib/devices/ipmi/bmc.ts';
+import type { IpmiLogin } from '../../../../src/lib/devices/ipmi/url.ts';
 import { GET_DEVICE_ID } from '../../../support/ipmiSession.ts';
 
-test('a defect while a session is opened fails the requests that wait for it, and nothing else', async () => {
+const LOGIN: IpmiLogin = {
+  user: 'root',
+  password: 'calvin',
+  kg: undefined,
+  cipher: undefined,
+  privilege: 'user',
+  lookUpByName: true,
+};
+
+function newBmc(): Bmc {
   const context = { nowUs: () => 0, isConfiguredMetric: () => false };
-  const bmc = new Bmc({ address: '127.0.0.1', family: 4 }, 623, 'bmc:623', context);
+  return new Bmc({ address: '127.0.0.1', family: 4 }, 623, 'bmc:623', context);
+}
+
+test('a login is the same for all who use it, and forgotten when nobody does', () => {
+  const bmc = newBmc();
+  const state = bmc.login(LOGIN);
+  expect(bmc.login({ ...LOGIN })).toBe(state);
+  bmc.leave(state);
+  expect(bmc.login(LOGIN)).toBe(state);
+  bmc.leave(state);
+  bmc.leave(state);
+  expect(bmc.login(LOGIN)).not.toBe(state);
+});
+
+test('a defect while a session is opened fails the requests that wait for it, and nothing else', async () => {
+  const bmc = newBmc();
   // No parser gives such a login: it stands for whatever nobody thought of.
-  const login = bmc.login({
-    user: undefined as unknown as string,
-    password: 'calvin',
-    kg: undefined,
-    cipher: undefined,
-    privilege: 'user',
-    lookUpByName: true,
-  });
+  const login = bmc.login({ ...LOGIN, user: undefined as unknown as string });
   const failure = {
     name: 'IpmiError',
     kind: 'protocol',
