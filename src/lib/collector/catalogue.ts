@@ -3,6 +3,7 @@
  * start; those on the page of an exporter when they are seen first. The number of the latter is bounded, since
  * users write such pages.
  */
+import { append } from '../append.ts';
 import type { MetricEntry } from '../config/model.ts';
 import { isStreamDriver } from '../devices/driver.ts';
 import type { Series } from '../sample.ts';
@@ -48,9 +49,7 @@ export class Catalogue {
       // A stream says itself what it gives: the ports of a wattmeter are devices of their own.
       if (isStreamDriver(entry.driver)) continue;
       const row = rowWithTexts(entry, entry.deviceId, entry.labels._device_alias);
-      const ofDevice = this.#entriesOf.get(entry.deviceId);
-      if (ofDevice) ofDevice.push(entry);
-      else this.#entriesOf.set(entry.deviceId, [entry]);
+      append(this.#entriesOf, entry.deviceId, entry);
       this.#configured.set(keyOf(row), row);
     }
     for (const [key, found] of this.#discovered) {

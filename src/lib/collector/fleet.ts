@@ -2,6 +2,7 @@
  * The fleet: every target of one configuration. Applies a new configuration and new promotions by difference, so
  * that what did not change keeps its session, its instants and its counters.
  */
+import { append } from '../append.ts';
 import { diffEntries } from '../config/entryDiff.ts';
 import type { MetricEntry } from '../config/model.ts';
 import { isStreamDriver, type SessionContext } from '../devices/driver.ts';
@@ -45,12 +46,7 @@ export class Fleet {
   /** Starts, stops and changes targets so that exactly these entries are configured. */
   async configure(entries: readonly MetricEntry[]): Promise<FleetChange> {
     const byKey = new Map<string, MetricEntry[]>();
-    for (const entry of entries) {
-      const key = targetKey(entry);
-      const group = byKey.get(key);
-      if (group) group.push(entry);
-      else byKey.set(key, [entry]);
-    }
+    for (const entry of entries) append(byKey, targetKey(entry), entry);
     // An aliased metric is one of its alias too: a node may not forge what its PDU says about it.
     this.#configured = new Set(
       entries.flatMap(({ deviceId, name, labels }) =>
@@ -176,10 +172,7 @@ export class Fleet {
     const periods = new Map<number, MetricEntry[]>();
     for (const entry of entries) {
       const periodMs = periodOf(entry, this.#promotions.isPromoted(entry, nowUs));
-      if (periodMs === undefined) continue;
-      const group = periods.get(periodMs);
-      if (group) group.push(entry);
-      else periods.set(periodMs, [entry]);
+      if (periodMs !== undefined) append(periods, periodMs, entry);
     }
     return periods;
   }

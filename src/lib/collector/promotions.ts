@@ -2,6 +2,7 @@
  * Which metrics are promoted: read although they are optional, or read faster. The set comes from
  * kw.promoted_metrics; while the database is away the last one stays, and expires by the local clock.
  */
+import { append } from '../append.ts';
 import type { MetricEntry } from '../config/model.ts';
 import { compilePattern, type Pattern } from '../pattern.ts';
 import type { Series } from '../sample.ts';
@@ -34,9 +35,8 @@ export class PromotionSet {
       }
       const usable = compiled.get(pattern);
       if (!usable) continue;
-      const forDevice = this.#byDevice.get(deviceId) ?? [];
-      forDevice.push({ pattern: usable, expiresAtUs: expiresAtUs ?? Number.POSITIVE_INFINITY });
-      this.#byDevice.set(deviceId, forDevice);
+      const promotion = { pattern: usable, expiresAtUs: expiresAtUs ?? Number.POSITIVE_INFINITY };
+      append(this.#byDevice, deviceId, promotion);
     }
   }
 

@@ -1,4 +1,5 @@
 /** Listens to a stream for a while, for `kw device probe`: the last value of each series, and what was told. */
+import { append } from '../append.ts';
 import type { Sample } from '../sample.ts';
 import type { DeviceUrl, Fact, PollResult, Problem, SessionContext, StreamDriver } from './driver.ts';
 
@@ -89,7 +90,7 @@ function together(problems: readonly Problem[]): Problem[] {
   const groups = new Map<string, Problem[]>();
   for (const problem of problems) {
     const key = `${problem.kind} ${problem.metricId} ${sentenceOf(problem).replace(/".*"/, '')}`;
-    groups.set(key, [...(groups.get(key) ?? []), problem]);
+    append(groups, key, problem);
   }
   return [...groups.values()].map((group) => {
     const first = group[0] as Problem;

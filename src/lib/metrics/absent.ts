@@ -3,6 +3,7 @@
  * configured metrics without rows.
  */
 import type { Client } from 'pg';
+import { append } from '../append.ts';
 import { jobLabel } from '../jobs/model.ts';
 import { byNodeName } from '../jobs/nodeName.ts';
 import { readSql } from '../packageRoot.ts';
@@ -126,7 +127,7 @@ function expectedByDevice(rows: readonly Expected[]): Map<string, Expected[]> {
   const byDevice = new Map<string, Expected[]>();
   for (const row of rows) {
     for (const name of new Set([row.device_id, row.alias])) {
-      if (name !== '') byDevice.set(name, [...(byDevice.get(name) ?? []), row]);
+      if (name !== '') append(byDevice, name, row);
     }
   }
   return byDevice;

@@ -7,6 +7,7 @@
  * for jitter). Of the origins that are alive, the first by name leads: each of its values makes one row. If it
  * falls silent, the next one leads. A row with an origin missing lists those it has, and is counted.
  */
+import { append } from '../append.ts';
 import type { RowSeries, RowSink, SummaryFields } from '../output/row.ts';
 import { isVolatile } from './decode.ts';
 import { covers, type Interval } from './interval.ts';
@@ -58,7 +59,7 @@ export class ByDeviceSink implements RowSink {
     this.#sameTimeOnly = sameTimeOnly;
     for (const origin of origins) {
       const key = JSON.stringify([origin.alias, origin.metricId]);
-      this.#known.set(key, [...(this.#known.get(key) ?? []), origin]);
+      append(this.#known, key, origin);
     }
   }
 

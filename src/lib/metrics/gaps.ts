@@ -10,6 +10,7 @@
  * is no gap: see progress.ts.
  */
 import type { Client } from 'pg';
+import { append } from '../append.ts';
 import { byNodeName } from '../jobs/nodeName.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc, nowUs } from '../time.ts';
@@ -127,9 +128,7 @@ function runsByCollector(rows: readonly RunRow[]): Map<string, Run[]> {
   const runs = new Map<string, Run[]>();
   for (const { collector_id, name, from_us, to_us, stopped } of rows) {
     const run = { fromUs: from_us, toUs: to_us ?? Number.POSITIVE_INFINITY, collector: name, stopped };
-    const own = runs.get(collector_id);
-    if (own) own.push(run);
-    else runs.set(collector_id, [run]);
+    append(runs, collector_id, run);
   }
   return runs;
 }
@@ -164,7 +163,7 @@ function gapLines(evidence: Evidence): { lines: string[]; times: Interval[] } {
       // absent.ts names it with the reason.
       if (isAll && hasRows === false && selection.devices !== undefined) continue;
       told.set(sentence, gaps);
-      sentences.set(sentence, [...(sentences.get(sentence) ?? []), entry.metricId]);
+      append(sentences, sentence, entry.metricId);
     }
     for (const [sentence, metricIds] of sentences) {
       if (metricIds.length === judged) {

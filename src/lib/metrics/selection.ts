@@ -7,6 +7,7 @@
  * Nodes leave jobs early, and jobs are queued again: what a job has is a set of pieces, a node and an interval each.
  */
 import type { Client } from 'pg';
+import { append } from '../append.ts';
 import { KwError } from '../errors.ts';
 import { findJob } from '../jobs/findJob.ts';
 import { parseJobRef } from '../jobs/jobRef.ts';
@@ -70,10 +71,7 @@ export async function resolveSelection(
     for (const { node, start_us, stop_us } of await nodeTimes(client, job)) {
       running ||= stop_us === null;
       const piece = intersect({ fromUs: start_us, toUs: stop_us ?? nowUs }, bounds);
-      if (piece === undefined) continue;
-      const times = pieces.get(node);
-      if (times === undefined) pieces.set(node, [piece]);
-      else times.push(piece);
+      if (piece !== undefined) append(pieces, node, piece);
     }
   }
   const endIsNow = request.to === undefined && (jobs.length === 0 || running);

@@ -1,4 +1,5 @@
 /** `kw metrics` for people. */
+import { append } from '../append.ts';
 import { printable } from '../printable.ts';
 import { formatAge } from '../time.ts';
 import { alignNumbers, type Column, numberFor, renderTable } from './table.ts';
@@ -41,7 +42,7 @@ export function metricOverview(metrics: readonly MetricLine[], atUs: number, wid
   const groups = new Map<string, MetricLine[]>();
   for (const line of metrics) {
     const key = JSON.stringify([line.metric, line.state, line.entry, line.periodMs, line.unit]);
-    groups.set(key, [...(groups.get(key) ?? []), line]);
+    append(groups, key, line);
   }
   const rows = [...groups.values()].flatMap((lines) => {
     const [first] = lines;

@@ -1,5 +1,6 @@
 /** Whether what is configured on a device is enabled now. */
 import type { Client } from 'pg';
+import { append } from '../append.ts';
 import { compileUsersPattern } from './candidates.ts';
 import { listPromotions } from './listPromotions.ts';
 
@@ -16,7 +17,7 @@ export async function enabledMatcher(client: Client): Promise<(entry: CatalogueE
   for (const { device, pattern } of await listPromotions(client)) {
     // Somebody else's bad pattern enables nothing; it is no failure of this command.
     const compiled = await compileUsersPattern(pattern).catch(() => undefined);
-    if (compiled) byDevice.set(device, [...(byDevice.get(device) ?? []), compiled]);
+    if (compiled) append(byDevice, device, compiled);
   }
   return ({ device_id, alias, entry_name }) =>
     [device_id, alias].some(

@@ -5,6 +5,7 @@
  * A sensor that does not answer may use half of the time that is left, and is asked last from then on: it costs the
  * others nothing but the first time. An error of the session ends the pass.
  */
+import { append } from '../../append.ts';
 import type { Fact, MetricRequest, Poll, PollResult, Problem } from '../driver.ts';
 import { quote } from '../shared/tally.ts';
 import { IpmiError } from './errors.ts';
@@ -88,7 +89,7 @@ export class IpmiPoll implements Poll {
         ? obstacle(sensor)
         : ({ kind: 'missing', message: catalogue.notFound(url.target) } as const);
       if (problem) problems.push({ ...problem, metricId });
-      else if (sensor) bySensor.set(sensor, [...(bySensor.get(sensor) ?? []), item]);
+      else if (sensor) append(bySensor, sensor, item);
     }
     this.#sensorTasks = [...bySensor].map(([sensor, items]) => new SensorTask(sensor, items));
     this.#obstacles = problems;

@@ -8,6 +8,7 @@
  * The time of a value is that of its arrival. What a broker has retained for new subscribers is left out: it may be years
  * old. When nothing comes there is no row.
  */
+import { append } from '../../append.ts';
 import { labelsProblem } from '../../limits.ts';
 import type { Labels, Sample } from '../../sample.ts';
 import type { Channel, Fact, SessionContext, Stream, StreamRequest, StreamSink } from '../driver.ts';
@@ -159,7 +160,7 @@ export class MqttStream implements Stream<MqttUrl> {
       const { filter, qos } = listener.request.url;
       filters.set(filter, filters.get(filter) === 1 ? 1 : qos);
       if (hasWildcard(filter)) this.#patterns.push(listener);
-      else this.#byTopic.set(filter, [...(this.#byTopic.get(filter) ?? []), listener]);
+      else append(this.#byTopic, filter, listener);
     }
     this.#broker.subscribe(filters);
   }

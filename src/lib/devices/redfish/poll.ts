@@ -4,6 +4,7 @@
  * A resource takes a BMC 0.1 to several seconds. So each has its own timestamp, and when the time of a poll is over the
  * next poll begins with the resource that was not read.
  */
+import { append } from '../../append.ts';
 import { labelsProblem } from '../../limits.ts';
 import type { Labels, Sample, Series } from '../../sample.ts';
 import type { Fact, MetricRequest, Poll, PollResult, Problem, SessionContext } from '../driver.ts';
@@ -257,10 +258,6 @@ function startingAt(paths: readonly string[], first: string | undefined): readon
 
 function groupByPath(tasks: readonly Task[]): Map<string, Task[]> {
   const groups = new Map<string, Task[]>();
-  for (const task of tasks) {
-    const group = groups.get(task.path);
-    if (group) group.push(task);
-    else groups.set(task.path, [task]);
-  }
+  for (const task of tasks) append(groups, task.path, task);
   return groups;
 }
