@@ -22,7 +22,7 @@ import type {
 import type { Sample, Series } from '../sample.ts';
 import type { OpenChannel } from './column.ts';
 import type { PromotionSet } from './promotions.ts';
-import type { TargetCounters } from './target.ts';
+import { newCounters } from './targetCounters.ts';
 
 export interface StreamSurroundings {
   readonly nowUs: () => number;
@@ -49,17 +49,7 @@ export class StreamTarget {
   /** Scheme, endpoint and what else separates streams; may hold secrets, never printed. */
   readonly key: string;
   /** As of a polled target; `polls` are readings, `missed` readings that did not come. */
-  readonly counters: TargetCounters = {
-    up: undefined,
-    polls: 0,
-    missed: 0,
-    samples: 0,
-    errors: {},
-    lastError: undefined,
-    lastPollUs: undefined,
-    lastUpUs: undefined,
-    pollMs: undefined,
-  };
+  readonly counters = newCounters();
   entries: readonly MetricEntry[] = [];
   /** Resolves when nothing will ever come again, or when the target was closed. */
   readonly ended: Promise<void>;

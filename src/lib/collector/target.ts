@@ -5,30 +5,14 @@
  * loop, the shortest period first; a loop that is due again while it still waits or runs has missed an interval.
  */
 import type { MetricEntry } from '../config/model.ts';
-import type { MetricRequest, PollResult, ProblemKind, Session } from '../devices/driver.ts';
+import type { MetricRequest, PollResult, Session } from '../devices/driver.ts';
 import { type Loop, pollTimeoutMs } from './loop.ts';
 import { phaseMs } from './phase.ts';
 import type { Schedule } from './schedule.ts';
+import { newCounters } from './targetCounters.ts';
 
 /** What a reading outside of every schedule has instead of a period: the bound of its time-out. */
 const AT_ONCE_MS = 10_000;
-
-/** What is counted for each target, since the start of the collector or of the target. */
-export interface TargetCounters {
-  /** Whether the last poll was answered; undefined before the first one. */
-  up: boolean | undefined;
-  polls: number;
-  /** Intervals in which no poll could begin. */
-  missed: number;
-  samples: number;
-  /** Problems by kind. */
-  readonly errors: Partial<Record<ProblemKind, number>>;
-  lastError: string | undefined;
-  lastPollUs: number | undefined;
-  lastUpUs: number | undefined;
-  /** Duration of the last poll in milliseconds. */
-  pollMs: number | undefined;
-}
 
 export interface TargetSurroundings {
   readonly schedule: Pick<Schedule, 'add'>;
@@ -44,17 +28,7 @@ export interface TargetSurroundings {
 export class Target {
   /** Scheme, endpoint and what else separates sessions; may hold secrets, never printed. */
   readonly key: string;
-  readonly counters: TargetCounters = {
-    up: undefined,
-    polls: 0,
-    missed: 0,
-    samples: 0,
-    errors: {},
-    lastError: undefined,
-    lastPollUs: undefined,
-    lastUpUs: undefined,
-    pollMs: undefined,
-  };
+  readonly counters = newCounters();
   /** Everything that is configured on this endpoint, read or not. */
   entries: readonly MetricEntry[] = [];
 
