@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { endProcess } from './endProcess.ts';
 import { freeUdpPort } from './freePort.ts';
 import { findProgram, hasProgram } from './skip.ts';
 import { temporaryFolder } from './temporaryFolder.ts';
@@ -149,13 +150,13 @@ export async function startBmc(options: BmcOptions = {}): Promise<SimBmc> {
     setDcmi,
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
-    kill: () => end(child),
+    kill: () => endProcess(child, 1_000),
     async restart() {
-      await end(child);
+      await endProcess(child, 1_000);
       child = await launch(folder, address, port);
     },
     async stop() {
-      await end(child);
+      await endProcess(child, 1_000);
       remove();
     },
   };
@@ -279,13 +280,4 @@ async function answers(address: string, port: number): Promise<boolean> {
   } finally {
     socket.close();
   }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGCONT');
-  child.kill('SIGTERM');
-  await Promise.race([ended, sleep(1000).then(() => child.kill('SIGKILL'))]);
-  await ended;
 }

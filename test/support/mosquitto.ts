@@ -5,12 +5,12 @@
  *   await broker.publish('lab/power', '42');
  *   await broker.stop();
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
+import { endProcess } from './endProcess.ts';
 import { freePort } from './freePort.ts';
 import type { Certificate } from './nodeExporter.ts';
 import { findProgram } from './skip.ts';
@@ -70,7 +70,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   const deadline = Date.now() + 10_000;
   while (!(await accepts(port))) {
     if (child.exitCode !== null || Date.now() > deadline) {
-      await end(child);
+      await endProcess(child);
       remove();
       throw new Error(`no mosquitto:\n${log}`);
     }
@@ -91,7 +91,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
     },
     async stop() {
       publisher.end(true);
-      await end(child);
+      await endProcess(child);
       remove();
     },
   };
@@ -106,13 +106,4 @@ function accepts(port: number): Promise<boolean> {
     };
     socket.once('connect', () => answer(true)).once('error', () => answer(false));
   });
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 3_000);
-  await ended;
-  clearTimeout(timer);
 }

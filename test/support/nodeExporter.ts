@@ -9,6 +9,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { endProcess } from './endProcess.ts';
 import { freePort } from './freePort.ts';
 import { findProgram, hasProgram } from './skip.ts';
 import { temporaryFolder } from './temporaryFolder.ts';
@@ -70,7 +71,7 @@ export async function startNodeExporter(options: NodeExporterOptions = {}): Prom
     log = (log + chunk.toString()).slice(-4000);
   });
   const stop = async () => {
-    await end(child);
+    await endProcess(child, STOP_TIMEOUT_MS);
     remove();
   };
   try {
@@ -128,13 +129,4 @@ function accepts(port: number): Promise<boolean> {
     };
     socket.once('connect', () => answer(true)).once('error', () => answer(false));
   });
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  await ended;
-  clearTimeout(timer);
 }

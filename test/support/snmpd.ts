@@ -4,11 +4,10 @@
  * values. Everything it writes is in a folder of its own.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import snmp from 'net-snmp';
+import { endProcess } from './endProcess.ts';
 import { freeUdpPort } from './freePort.ts';
 import { findProgram } from './skip.ts';
 import { temporaryFolder } from './temporaryFolder.ts';
@@ -105,14 +104,14 @@ export async function startSnmpd(options: SnmpdOptions = {}): Promise<Snmpd> {
     set: (oid, value) => write(oid, snmp.ObjectType.Integer, value),
     setText: (oid, value) => write(oid, snmp.ObjectType.OctetString, value),
     async restart(lines) {
-      await end(child);
+      await endProcess(child);
       child = await launch(folder, listen, lines ?? options.lines ?? []);
     },
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
     async stop() {
       manager.close();
-      await end(child);
+      await endProcess(child);
       remove();
     },
   };
@@ -188,15 +187,6 @@ async function answers(address: string, port: number): Promise<boolean> {
   } finally {
     session.close();
   }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGCONT');
-  child.kill('SIGTERM');
-  await Promise.race([ended, sleep(3000).then(() => child.kill('SIGKILL'))]);
-  await ended;
 }
 
 function addressesFrom(first: string, count: number): string[] {
