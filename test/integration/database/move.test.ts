@@ -14,7 +14,7 @@ async function rows(db: TestDatabase, sql: string): Promise<unknown[]> {
 async function fill(db: TestDatabase): Promise<void> {
   await db.client.query(`
     SELECT kw.ensure_storage(now() - interval '60 days', now() - interval '60 days');
-    SELECT kw.ensure_storage(now() - interval '2 days', now());
+    SELECT kw.ensure_storage(now() - interval '3 days', now());
     INSERT INTO kw.metrics (timestamp, device_id, metric_id, value, labels)
     SELECT now() - n * interval '97.000001 seconds', 'node-' || n % 2, 'power', n, '{"_device_alias": "n"}'
     FROM generate_series(0, 1999) n;
