@@ -11,6 +11,7 @@ import { explainIfDatabase } from '../database/errors.ts';
 import { checkSchema } from '../database/migrate.ts';
 import { KwError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { systemdNotifier } from '../systemd.ts';
 import { nowUs } from '../time.ts';
 import { Collector } from './collector.ts';
 import { watchConfig } from './configWatcher.ts';
@@ -18,7 +19,6 @@ import { type Endpoint, openEndpoint } from './endpoint.ts';
 import { holdIdentity } from './identity.ts';
 import { selfMetrics } from './selfMetrics.ts';
 import { collectorReport } from './statusReport.ts';
-import { systemdNotifier } from './systemd.ts';
 
 export interface DaemonOptions {
   readonly settings: Settings;

@@ -20,6 +20,7 @@ export interface SettingsFlags {
 
 const DAY_MS = 86_400_000;
 const DEFAULT_LISTEN = { host: '127.0.0.1', port: 9842 };
+const DEFAULT_SERVER_LISTEN = { host: '127.0.0.1', port: 9843 };
 
 /**
  * The settings of this process. Throws KwError CONFIG_INVALID with every error of kw.yaml, CONFIG_UNREADABLE,
@@ -100,6 +101,12 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       labelSetsPerDay: file?.limits?.labelSetsPerDay ?? 10_000,
     },
     jobs: { runningMaxAgeMs: file?.jobs?.runningMaxAgeMs ?? 30 * DAY_MS },
+    server: {
+      listen: file?.server?.listen ?? DEFAULT_SERVER_LISTEN,
+      connections: file?.server?.connections ?? 20,
+      bigReads: file?.server?.bigReads ?? 8,
+      statementTimeoutMs: file?.server?.statementTimeoutMs ?? 300_000,
+    },
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Node } from 'yaml';
 import type { readConfigFile } from './configFile.ts';
 import { Fields, fieldText } from './fields.ts';
+import { isLoopback, parseListen } from './listen.ts';
 import type { Place } from './model.ts';
 import type { ProblemList } from './place.ts';
 import { hasReference, withoutReferences } from './references.ts';
@@ -37,6 +38,7 @@ export interface FileSettings {
   readonly collector?: Partial<Settings['collector']> | undefined;
   readonly limits?: Partial<Settings['limits']> | undefined;
   readonly jobs?: Partial<Settings['jobs']> | undefined;
+  readonly server?: Partial<Settings['server']> | undefined;
 }
 
 /** Reads kw.yaml; what cannot be read is a problem and left out. */
@@ -70,6 +72,7 @@ export function readSettingsFile(
     collector: readCollector(fields),
     limits: readLimits(fields),
     jobs: readJobs(fields),
+    server: readServer(fields),
   };
   if ((content.stat.mode & 0o004) !== 0) warnAboutReaders(fields, settings);
   return settings;
@@ -88,6 +91,7 @@ const TOP_KEYS = [
   'collector',
   'limits',
   'jobs',
+  'server',
 ];
 
 /** Keys of kwollector.conf, and what stands for them here. */
@@ -167,16 +171,14 @@ function readListen(fields: Fields): Settings['listen'] | 'off' {
   const text = fields.text('listen')?.trim();
   if (field === undefined || text === undefined) return undefined;
   if (['off', 'no', 'false'].includes(text.toLowerCase())) return 'off';
-  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):)?(\d{1,5})$/.exec(text);
-  const port = Number(match?.[2]);
-  if (match === null || port > 65_535) {
+  const listen = parseListen(text);
+  if (listen === undefined) {
     return fields.error(field, 'listen must be an address and a port', 'write 127.0.0.1:9842, or off');
   }
-  const host = (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, '');
-  if (host !== 'localhost' && host !== '::1' && !host.startsWith('127.')) {
+  if (!isLoopback(listen.host)) {
     fields.warning(field, 'everyone who reaches this address can read the status of the collector');
   }
-  return { host, port };
+  return listen;
 }
 
 function readCredentials(fields: Fields): Settings['credentials'] | undefined {
@@ -222,6 +224,24 @@ function readJobs(fields: Fields): FileSettings['jobs'] {
   const map = fields.map('jobs');
   map?.refuseUnknown(['running_max_age']);
   return map && defined({ runningMaxAgeMs: map.duration('running_max_age', 60_000, 10 * YEAR_MS) });
+}
+
+function readServer(fields: Fields): FileSettings['server'] {
+  const map = fields.map('server');
+  map?.refuseUnknown(['listen', 'connections', 'big_reads', 'statement_timeout']);
+  if (map === undefined) return undefined;
+  const field = map.get('listen');
+  const text = map.text('listen')?.trim();
+  const listen = text === undefined ? undefined : parseListen(text);
+  if (field !== undefined && text !== undefined && listen === undefined) {
+    map.error(field, 'listen must be an address and a port', 'write 127.0.0.1:9843');
+  }
+  return defined({
+    listen,
+    connections: map.integer('connections', 2, 1000),
+    bigReads: map.integer('big_reads', 1, 1000),
+    statementTimeoutMs: map.duration('statement_timeout', 100, DAY_MS),
+  });
 }
 
 /** The same object without its undefined fields. */

@@ -42,4 +42,14 @@ export interface Settings {
     /** A job that is still running after this is taken for forgotten. */
     readonly runningMaxAgeMs: number;
   };
+  /** Of `kw serve`. */
+  readonly server: {
+    readonly listen: { readonly host: string; readonly port: number };
+    /** Connections to the database; further requests wait a moment. */
+    readonly connections: number;
+    /** Answers of more than a few hundred kilobytes that are sent at the same time. */
+    readonly bigReads: number;
+    /** Bound on each statement for a request. */
+    readonly statementTimeoutMs: number;
+  };
 }

@@ -154,7 +154,11 @@ async function nodeTimes(client: Client, job: Job): Promise<NodeTimeRow[]> {
 }
 
 /** Those names with a dot that are devices as they are written. */
-async function exactNames(client: Client, names: readonly string[], times: Interval): Promise<Set<string>> {
+export async function exactNames(
+  client: Client,
+  names: readonly string[],
+  times: Interval,
+): Promise<Set<string>> {
   const doubtful = names.filter((name) => shortNodeName(name) !== name);
   if (doubtful.length === 0) return new Set();
   const { rows } = await client.query<{ name: string }>(readSql('queries/device_is_known'), [

@@ -45,6 +45,12 @@ describe('settings', () => {
         },
         limits: { maxPastUs: 315_576_000_000_000, maxFutureUs: 3_600_000_000, labelSetsPerDay: 10_000 },
         jobs: { runningMaxAgeMs: 2_592_000_000 },
+        server: {
+          listen: { host: '127.0.0.1', port: 9843 },
+          connections: 20,
+          bigReads: 8,
+          statementTimeoutMs: 300_000,
+        },
       });
     });
   });
@@ -65,6 +71,7 @@ credentials:
 collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms}
 limits: {max_past: 2y, max_future: 10m, label_sets_per_day: 7}
 jobs: {running_max_age: 60d}
+server: {listen: "[::]:80", connections: 9, big_reads: 3, statement_timeout: 1m}
 `,
       { MY_TOKEN: 'tok' },
     );
@@ -85,6 +92,7 @@ jobs: {running_max_age: 60d}
       collector: { name: 'east', bufferBytes: 64e6, flushIntervalMs: 500, batchRows: 500, phaseGridMs: 5 },
       limits: { maxPastUs: 63_115_200_000_000, maxFutureUs: 600_000_000, labelSetsPerDay: 7 },
       jobs: { runningMaxAgeMs: 5_184_000_000 },
+      server: { listen: { host: '::', port: 80 }, connections: 9, bigReads: 3, statementTimeoutMs: 60_000 },
     });
   });
 
@@ -202,7 +210,7 @@ describe('a mistake in kw.yaml', () => {
     ['- a', '1:1: error: kw.yaml must be a map of settings (write "database_url: ...")'],
     [
       'a: 1\n---\nb: 2',
-      '1:1: error: unknown key "a" (known keys: database_url, url, token, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, limits, jobs)',
+      '1:1: error: unknown key "a" (known keys: database_url, url, token, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, limits, jobs, server)',
     ],
   ])('%j is told with its place', (yaml, expected) => {
     expect(read(yaml).problems[0]).toBe(`DIR/kw.yaml:${expected}`);

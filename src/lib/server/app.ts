@@ -1,0 +1,80 @@
+/**
+ * The HTTP server of `kw serve`, put together: authentication, the routes, and how errors look. A group of routes is one
+ * file in routes/ and one line here.
+ */
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Settings } from '../config/settingsModel.ts';
+import type { Logger } from '../logger.ts';
+import { registerAuthentication } from './auth/authenticate.ts';
+import type { ClientPool } from './clientPool.ts';
+import { makeContext } from './context.ts';
+import { HttpProblem, problemBody, toProblem } from './problem.ts';
+import { registerHealth } from './routes/health.ts';
+import { registerRpc } from './routes/rpc.ts';
+
+export interface ServerOptions {
+  readonly pool: ClientPool;
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** Of kw. */
+  readonly version: string;
+}
+
+/** Who sends a request slowly is disconnected. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+const KEEP_ALIVE_MS = 30_000;
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** Longest text of one parameter in a path. */
+const MAX_PARAMETER_LENGTH = 1024;
+
+/** A server that is not yet listening. */
+export function buildApp(options: ServerOptions): FastifyInstance {
+  const context = makeContext(options);
+  const app = Fastify({
+    // Our own line a request, without the query: it may hold what is nobody else's business.
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH, ignoreTrailingSlash: true },
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    forceCloseConnections: 'idle',
+  });
+
+  app.setErrorHandler((error, request, reply) => {
+    const problem = toProblem(error, request.caller?.user !== undefined);
+    if (problem.status >= 500 && problem.cause !== undefined) {
+      const { cause } = problem;
+      const reason = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+      context.log.error({ route: request.routeOptions.url, reason }, problem.message);
+    }
+    if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="kw"');
+    if (problem.retryAfterS !== undefined) void reply.header('retry-after', String(problem.retryAfterS));
+    return reply.code(problem.status).send(problemBody(problem));
+  });
+  app.setNotFoundHandler((request) => {
+    const path = request.url.split('?')[0] ?? '';
+    throw new HttpProblem(404, 'NO_SUCH_PATH', `there is nothing at ${JSON.stringify(path.slice(0, 100))}`, {
+      hint: 'GET /openapi.json lists what there is',
+    });
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, caller } = request;
+    context.log.debug(
+      {
+        method,
+        route: routeOptions.url,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        user: caller?.user,
+      },
+      'request',
+    );
+  });
+
+  registerAuthentication(app, context);
+  registerHealth(app, context);
+  registerRpc(app, context);
+  return app;
+}

@@ -1,0 +1,93 @@
+/**
+ * What routes have: connections, settings, the log, and `withCaller`, which runs statements as who sent the request.
+ *
+ *   request --authentication--> request.caller --withCaller--> BEGIN; SET LOCAL ROLE; claims; statements; COMMIT
+ *
+ * The database decides by role and claims what is seen and written. When the client goes away, the statement that
+ * runs for it is cancelled in the server.
+ */
+import type { FastifyRequest } from 'fastify';
+import { type Client, escapeLiteral } from 'pg';
+import type { Settings } from '../config/settingsModel.ts';
+import { cancelQuery } from '../database/copyOut.ts';
+import type { Logger } from '../logger.ts';
+import { CALLER_ROLES, type Caller } from './caller.ts';
+import type { ClientPool } from './clientPool.ts';
+import { CLIENT_GONE } from './problem.ts';
+
+export interface CallOptions {
+  /** One snapshot, in which nothing can be written. */
+  readonly readOnly?: boolean;
+  /** Bound on each statement; that of the settings unless told. */
+  readonly statementTimeoutMs?: number;
+}
+
+export interface ServerContext {
+  readonly pool: ClientPool;
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** Of kw. */
+  readonly version: string;
+  /**
+   * Runs `use` in a transaction as the caller of the request; commits when it resolves.
+   * @throws HttpProblem 503 without a free connection, CLIENT_GONE; what `use` throws
+   */
+  withCaller<T>(
+    request: FastifyRequest,
+    use: (client: Client) => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T>;
+}
+
+export function makeContext(parts: Omit<ServerContext, 'withCaller'>): ServerContext {
+  return {
+    ...parts,
+    withCaller: (request, use, options = {}) => runAsCaller(parts, request, use, options),
+  };
+}
+
+async function runAsCaller<T>(
+  { pool, settings }: Omit<ServerContext, 'withCaller'>,
+  request: FastifyRequest,
+  use: (client: Client) => Promise<T>,
+  { readOnly = false, statementTimeoutMs = settings.server.statementTimeoutMs }: CallOptions,
+): Promise<T> {
+  const { socket } = request.raw;
+  const client = await pool.acquire();
+  let gone = socket.destroyed;
+  let reuse = true;
+  const onGone = () => {
+    gone = true;
+    void cancelQuery(client).catch(() => undefined);
+  };
+  socket.once('close', onGone);
+  try {
+    if (gone) throw CLIENT_GONE;
+    await client.query(begin(request.caller, { readOnly, statementTimeoutMs }));
+    const result = await use(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    // A cancel that is on its way would hit what this connection does next.
+    if (!gone) {
+      await client.query('ROLLBACK').catch(() => {
+        reuse = false;
+      });
+    }
+    throw gone ? CLIENT_GONE : error;
+  } finally {
+    socket.removeListener('close', onGone);
+    pool.release(client, { reuse: reuse && !gone });
+  }
+}
+
+/** One round trip. The role is one of ours; claims are a literal. */
+function begin(caller: Caller, { readOnly, statementTimeoutMs }: Required<CallOptions>): string {
+  if (!CALLER_ROLES.includes(caller.role)) throw new Error(`no role ${caller.role}`);
+  return [
+    readOnly ? 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' : 'BEGIN',
+    `SELECT pg_catalog.set_config('role', rolname, true) FROM pg_catalog.pg_roles WHERE rolname = '${caller.role}'`,
+    `SET LOCAL statement_timeout = ${Math.ceil(statementTimeoutMs)}`,
+    `SELECT pg_catalog.set_config('request.jwt.claims', ${escapeLiteral(JSON.stringify(caller.claims))}, true)`,
+  ].join(';');
+}

@@ -1,0 +1,106 @@
+/**
+ * Runs the server as a process: checks what must be right, listens, tells systemd, and obeys signals. The first SIGINT or
+ * SIGTERM takes no further requests and ends when the running ones have their answers, or after a while; the second
+ * exits at once.
+ */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Settings } from '../config/settingsModel.ts';
+import type { DatabaseTarget } from '../database/connection.ts';
+import { KwError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { systemdNotifier } from '../systemd.ts';
+import { buildApp } from './app.ts';
+import { ClientPool } from './clientPool.ts';
+import { checkServerDatabase, openServerClient } from './database.ts';
+
+export interface ServeOptions {
+  readonly settings: Settings;
+  readonly database: DatabaseTarget;
+  readonly logger: Logger;
+  /** Of kw. */
+  readonly version: string;
+  /** Called when requests are taken, with an address such as `http://127.0.0.1:9843`. */
+  readonly onListening?: (url: string) => void;
+}
+
+const POOL_WAIT_MS = 5_000;
+const POOL_IDLE_MS = 60_000;
+/** How long running answers may take at the end: a supervisor waits some 90 s before it kills. */
+const DRAIN_MS = 10_000;
+
+/**
+ * Resolves when the server has ended.
+ * @throws KwError what is wrong: the database, its schema, the address
+ */
+export async function runServer(options: ServeOptions): Promise<void> {
+  const { settings, database, logger, version } = options;
+  await checkServerDatabase(database);
+  const pool = new ClientPool(() => openServerClient(database), {
+    size: settings.server.connections,
+    waitMs: POOL_WAIT_MS,
+    idleMs: POOL_IDLE_MS,
+  });
+  const app = buildApp({ pool, settings, log: logger, version });
+  try {
+    const url = await listen(app, settings.server.listen);
+    const systemd = systemdNotifier(process.env, () => app.server.listening);
+    systemd.notify('READY=1');
+    logger.info({ address: url, database: database.label }, 'serving');
+    options.onListening?.(url);
+    const signal = await firstSignal();
+    systemd.stop();
+    systemd.notify('STOPPING=1');
+    logger.info(`${signal}: running answers are finished; again to exit at once`);
+  } finally {
+    await close(app);
+    await pool.end();
+  }
+  logger.info('stopped');
+}
+
+async function listen(
+  app: FastifyInstance,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reasons: Readonly<Record<string, string>> = {
+      EADDRINUSE: 'another program listens there',
+      EACCES: 'ports below 1024 need a right that this user does not have',
+      EADDRNOTAVAIL: 'this machine has no such address',
+      ENOTFOUND: 'there is no such host name',
+    };
+    throw new KwError(`cannot listen on ${host} port ${port}: ${reasons[code ?? ''] ?? message}`, {
+      code: 'CANNOT_LISTEN',
+      hint: 'name another address with --listen, or as server.listen in kw.yaml',
+      cause: error,
+    });
+  }
+  const address = app.server.address() as AddressInfo;
+  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `http://${name}:${address.port}`;
+}
+
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const onSignal = (signal: NodeJS.Signals) => {
+      for (const name of ['SIGINT', 'SIGTERM'] as const) {
+        process.off(name, onSignal);
+        process.once(name, () => process.exit(1));
+      }
+      resolve(signal);
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}
+
+/** Answers that are not finished in time are cut: their clients see a body without an end. */
+async function close(app: FastifyInstance): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+  await app.close();
+  clearTimeout(cut);
+}

@@ -1,0 +1,58 @@
+/** `/rpc/get_metrics` over HTTP. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { type TestServer, testServer } from '../../support/server.ts';
+
+let db: TestDatabase;
+let server: TestServer;
+
+beforeAll(async () => {
+  db = await testDatabase();
+  server = await testServer(db);
+  await db.client.query(`
+    SELECT kw.ensure_storage('2026-11-20', '2026-11-21');
+    INSERT INTO kw.metrics VALUES
+      ('2026-11-20 10:00:00.123456Z', 'node-1', 'power_watt', 42.5, '{"port": "1"}'),
+      ('2026-11-20 10:00:01Z', 'node-1', 'power_watt', 43, '{}'),
+      ('2026-11-20 10:00:01Z', 'node-2', 'power_watt', 44, '{}');
+  `);
+});
+afterAll(async () => {
+  await server?.close();
+  await db?.drop();
+});
+
+async function get(path: string, headers: Record<string, string> = {}) {
+  const response = await fetch(`${server.url}${path}`, { headers });
+  return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
+}
+
+describe('get_metrics', () => {
+  test('answers a JSON array in order of time', async () => {
+    const { status, type, text } = await get(
+      '/rpc/get_metrics?devices=node-1&start_time=2026-11-20T10:00&end_time=2026-11-20T10:01',
+    );
+    expect(status).toBe(200);
+    expect(type).toBe('application/json; charset=utf-8');
+    expect(text).toBe(
+      '[\n{"timestamp":"2026-11-20T10:00:00.123456+00:00","device_id":"node-1","metric_id":"power_watt","value":42.5,"labels":{"port":"1"}},\n' +
+        '{"timestamp":"2026-11-20T10:00:01.000000+00:00","device_id":"node-1","metric_id":"power_watt","value":43,"labels":{}}\n]\n',
+    );
+  });
+
+  test('refuses a request that selects nothing', async () => {
+    const { status, text } = await get('/rpc/get_metrics?metrics=power_watt');
+    expect(status).toBe(400);
+    expect(JSON.parse(text)).toEqual({
+      message: "Missing 'devices', 'nodes' or 'job_id' argument",
+      code: 'NO_SELECTION',
+      hint: 'write devices=taurus-1 or job_id=1234',
+    });
+  });
+
+  test('says that it is well', async () => {
+    const { status, text } = await get('/healthz');
+    expect(status).toBe(200);
+    expect(JSON.parse(text)).toEqual({ status: 'ok', version: '0.0.0-test' });
+  });
+});

@@ -1,0 +1,48 @@
+/** `kw serve` in this process, on a database of a test. */
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { loadSettings } from '../../src/lib/config/settings.ts';
+import type { Settings } from '../../src/lib/config/settingsModel.ts';
+import { buildApp } from '../../src/lib/server/app.ts';
+import { ClientPool } from '../../src/lib/server/clientPool.ts';
+import { openServerClient } from '../../src/lib/server/database.ts';
+import type { TestDatabase } from './database.ts';
+
+export interface TestServer {
+  readonly app: FastifyInstance;
+  readonly pool: ClientPool;
+  /** Such as `http://127.0.0.1:41234`. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+export interface TestServerOptions {
+  /** Time zone of the site. */
+  readonly timeZone?: string;
+  readonly server?: Partial<Settings['server']>;
+}
+
+/** Listens on a free port of the loopback interface. */
+export async function testServer(
+  database: TestDatabase,
+  { timeZone = 'UTC', server = {} }: TestServerOptions = {},
+): Promise<TestServer> {
+  const defaults = loadSettings({ database: database.url });
+  const settings = { ...defaults, timeZone, server: { ...defaults.server, ...server } };
+  const pool = new ClientPool(() => openServerClient(database.target), {
+    size: settings.server.connections,
+    waitMs: 1_000,
+    idleMs: 60_000,
+  });
+  const app = buildApp({ pool, settings, log: pino({ level: 'silent' }), version: '0.0.0-test' });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  return {
+    app,
+    pool,
+    url,
+    async close() {
+      await app.close();
+      await pool.end();
+    },
+  };
+}
