@@ -1,0 +1,58 @@
+/**
+ * The feeds of a server: listeners of the same selection with the same rights share one, and there is a bound on both.
+ */
+import { KwError } from '../errors.ts';
+import { LiveFeed, type LiveListener } from './feed.ts';
+import type { LookAtWindow } from './rows.ts';
+
+export interface HubOptions {
+  /** Distinct selections: each costs one query a second. */
+  readonly maxFeeds: number;
+  readonly maxListeners: number;
+  readonly intervalMs?: number;
+}
+
+export class LiveHub {
+  readonly #options: HubOptions;
+  readonly #feeds = new Map<string, LiveFeed>();
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+  }
+
+  /** For self-metrics and tests. */
+  get counts(): { readonly feeds: number; readonly listeners: number } {
+    let listeners = 0;
+    for (const feed of this.#feeds.values()) listeners += feed.listeners;
+    return { feeds: this.#feeds.size, listeners };
+  }
+
+  /**
+   * @param key says all that decides what is seen: the selection and the rights of the caller
+   * @param makeLook called for the first listener of a key
+   * @returns what ends it
+   * @throws KwError LIVE_BUSY
+   */
+  listen(key: string, makeLook: () => LookAtWindow, listener: LiveListener): () => void {
+    const { maxFeeds, maxListeners, intervalMs } = this.#options;
+    if (this.counts.listeners >= maxListeners) throw busy(`${maxListeners} clients listen already`);
+    const known = this.#feeds.get(key);
+    if (known === undefined && this.#feeds.size >= maxFeeds) {
+      throw busy(`${maxFeeds} selections are followed already`);
+    }
+    const feed = known ?? new LiveFeed(makeLook(), intervalMs === undefined ? {} : { intervalMs });
+    this.#feeds.set(key, feed);
+    const leave = feed.listen(listener);
+    return () => {
+      leave();
+      if (feed.listeners === 0 && this.#feeds.get(key) === feed) this.#feeds.delete(key);
+    };
+  }
+}
+
+function busy(reason: string): KwError {
+  return new KwError(`too much is followed at once: ${reason}`, {
+    code: 'LIVE_BUSY',
+    hint: 'try again in a while, or use kw query',
+  });
+}
