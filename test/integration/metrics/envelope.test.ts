@@ -39,6 +39,7 @@ beforeAll(async () => {
     [30, 25],
   ] as const)
     await one(time, 'node-1', 'bytes_total', value);
+  await db.client.query(db.flavour === 'plain' ? 'SELECT kw.maintain()' : 'CALL kw.refresh_summary()');
 });
 afterAll(() => db.drop());
 
