@@ -7,16 +7,24 @@
 --   kw_writer     pushes values, enables optional metrics on the nodes of its own jobs
 --   kw_scheduler  starts and stops the jobs of everybody, enables metrics for them: for prologs and epilogs
 --   kw_collector  stores metrics and its own state; reads no metrics and deletes none
+--   kw_service    beside kw_reader or kw_writer: a program of the site, for which the rules that the site sets for
+--                 users do not hold (it reads all, and pushes for any device)
 --   kw_admin      all of these, and the owner's rights
+--   kw_anon       whoever calls the HTTP API without saying who they are; may do what the site allows them
+--   kw_api        the login of the HTTP API (kw serve, PostgREST): has no right but to become one of the others for a
+--                 request. It alone is believed who its callers are. No password: give it one, or let it in by peer
 DO $$
 DECLARE
   wanted text;
   pair text[];
 BEGIN
-  FOREACH wanted IN ARRAY ARRAY['kw_owner', 'kw_reader', 'kw_writer', 'kw_scheduler', 'kw_collector', 'kw_admin'] LOOP
+  FOREACH wanted IN ARRAY ARRAY[
+    'kw_owner', 'kw_reader', 'kw_writer', 'kw_scheduler', 'kw_collector', 'kw_service', 'kw_admin', 'kw_anon', 'kw_api'
+  ] LOOP
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
       BEGIN
-        EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE', wanted);
+        EXECUTE format('CREATE ROLE %I %s NOSUPERUSER NOCREATEDB NOCREATEROLE', wanted,
+          CASE WHEN wanted = 'kw_api' THEN 'LOGIN NOINHERIT' ELSE 'NOLOGIN' END);
       EXCEPTION WHEN duplicate_object OR unique_violation THEN
         NULL; -- another database of this cluster is being migrated at the same moment
       END;
@@ -25,7 +33,8 @@ BEGIN
 
   FOREACH pair SLICE 1 IN ARRAY ARRAY[
     ['kw_owner', 'kw_admin'], ['kw_reader', 'kw_admin'], ['kw_writer', 'kw_admin'],
-    ['kw_scheduler', 'kw_admin'], ['kw_collector', 'kw_admin']
+    ['kw_scheduler', 'kw_admin'], ['kw_collector', 'kw_admin'], ['kw_service', 'kw_admin'],
+    ['kw_anon', 'kw_api'], ['kw_reader', 'kw_api'], ['kw_writer', 'kw_api'], ['kw_scheduler', 'kw_api'], ['kw_admin', 'kw_api']
   ] LOOP
     IF NOT EXISTS (
       SELECT FROM pg_catalog.pg_auth_members

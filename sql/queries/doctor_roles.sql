@@ -1,7 +1,9 @@
 -- What kw db doctor asks about roles: which are missing, how kw_owner is, what this login may do.
 SELECT
   ARRAY(
-    SELECT w FROM unnest(ARRAY['kw_owner', 'kw_reader', 'kw_writer', 'kw_scheduler', 'kw_collector', 'kw_admin']) w
+    SELECT w FROM unnest(ARRAY[
+      'kw_owner', 'kw_reader', 'kw_writer', 'kw_scheduler', 'kw_collector', 'kw_service', 'kw_admin', 'kw_anon', 'kw_api'
+    ]) w
     WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = w)) AS missing,
   coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = 'kw_owner'), false) AS owner_super,
   coalesce((SELECT rolcanlogin FROM pg_roles WHERE rolname = 'kw_owner'), false) AS owner_login,
@@ -13,7 +15,7 @@ SELECT
     ORDER BY 1) AS foreign_owned,
   ARRAY(
     SELECT rolname::text FROM pg_roles
-    WHERE rolname IN ('kw_reader', 'kw_writer', 'kw_scheduler', 'kw_collector', 'kw_admin')
+    WHERE rolname IN ('kw_reader', 'kw_writer', 'kw_scheduler', 'kw_collector', 'kw_service', 'kw_admin')
       AND pg_has_role(session_user, oid, 'USAGE')
     ORDER BY 1) AS mine,
   quote_ident(session_user) AS login,
