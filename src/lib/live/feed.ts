@@ -38,8 +38,8 @@ export class LiveNews {
 
 export interface FeedOptions {
   readonly intervalMs?: number;
-  /** A sentence for a look that failed; it never holds what is nobody's business. */
-  readonly describe?: (error: unknown) => string;
+  /** Told of each look that failed; listeners hear one sentence that says nothing of the reason. */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 const INTERVAL_MS = 1000;
@@ -51,7 +51,7 @@ const CUT = 'more rows come in than are read at once: some are left out; ask for
 export class LiveFeed {
   readonly #look: LookAtWindow;
   readonly #intervalMs: number;
-  readonly #describe: (error: unknown) => string;
+  readonly #onError: (error: unknown) => void;
   readonly #listeners = new Set<LiveListener>();
   #seen = new SeenRows();
   #window: readonly LiveRow[] = [];
@@ -59,10 +59,10 @@ export class LiveFeed {
   #lastGoodMs: number | undefined;
   #stop: AbortController | undefined;
 
-  constructor(look: LookAtWindow, { intervalMs = INTERVAL_MS, describe = () => AWAY }: FeedOptions = {}) {
+  constructor(look: LookAtWindow, { intervalMs = INTERVAL_MS, onError = () => {} }: FeedOptions = {}) {
     this.#look = look;
     this.#intervalMs = intervalMs;
-    this.#describe = describe;
+    this.#onError = onError;
   }
 
   get listeners(): number {
@@ -108,7 +108,9 @@ export class LiveFeed {
       const windowMs = Math.min(WINDOW_MS + Math.max(0, sinceMs), MAX_WINDOW_MS);
       look = await this.#look(windowMs, signal);
     } catch (error) {
-      if (!signal.aborted) this.#warn(this.#describe(error));
+      if (signal.aborted) return;
+      this.#onError(error);
+      this.#warn(AWAY);
       return;
     }
     if (signal.aborted) return;

@@ -10,6 +10,8 @@ export interface HubOptions {
   readonly maxFeeds: number;
   readonly maxListeners: number;
   readonly intervalMs?: number;
+  /** Told of each look that failed. */
+  readonly onError?: (error: unknown) => void;
 }
 
 export class LiveHub {
@@ -34,13 +36,13 @@ export class LiveHub {
    * @throws KwError LIVE_BUSY
    */
   listen(key: string, makeLook: () => LookAtWindow, listener: LiveListener): () => void {
-    const { maxFeeds, maxListeners, intervalMs } = this.#options;
+    const { maxFeeds, maxListeners } = this.#options;
     if (this.counts.listeners >= maxListeners) throw busy(`${maxListeners} clients listen already`);
     const known = this.#feeds.get(key);
     if (known === undefined && this.#feeds.size >= maxFeeds) {
       throw busy(`${maxFeeds} selections are followed already`);
     }
-    const feed = known ?? new LiveFeed(makeLook(), intervalMs === undefined ? {} : { intervalMs });
+    const feed = known ?? new LiveFeed(makeLook(), this.#options);
     this.#feeds.set(key, feed);
     const leave = feed.listen(listener);
     return () => {

@@ -34,7 +34,7 @@ export function makeLook(selection: LiveSelection): (client: Client, windowMs: n
       'SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint AS now_us',
     );
     const nowUs = now.rows[0]?.now_us ?? 0;
-    fromUs = Math.max(fromUs, nowUs - windowMs * 1000);
+    fromUs = Math.max(fromUs, nowUs - Math.round(windowMs * 1000));
     const sql = bindLiterals(readSql('queries/metrics_read'), {
       from: formatUtc(fromUs),
       to: formatUtc(Math.max(fromUs, nowUs + AHEAD_US)),

@@ -9,8 +9,10 @@ import { registerAuthentication } from './auth/authenticate.ts';
 import type { ClientPool } from './clientPool.ts';
 import { makeContext } from './context.ts';
 import { HttpProblem, problemBody, toProblem } from './problem.ts';
+import { registerEnvelope } from './routes/envelope.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerRpc } from './routes/rpc.ts';
+import { registerStream } from './routes/stream.ts';
 
 export interface ServerOptions {
   readonly pool: ClientPool;
@@ -76,5 +78,7 @@ export function buildApp(options: ServerOptions): FastifyInstance {
   registerAuthentication(app, context);
   registerHealth(app, context);
   registerRpc(app, context);
+  registerEnvelope(app, context);
+  registerStream(app, context);
   return app;
 }

@@ -37,47 +37,71 @@ export interface ServerContext {
     use: (client: Client) => Promise<T>,
     options?: CallOptions,
   ): Promise<T>;
+  /** As withCaller, for work that belongs to no single request: `gone` ends it. */
+  asCaller<T>(
+    caller: Caller,
+    gone: AbortSignal,
+    use: (client: Client) => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T>;
 }
 
-export function makeContext(parts: Omit<ServerContext, 'withCaller'>): ServerContext {
+type Parts = Omit<ServerContext, 'withCaller' | 'asCaller'>;
+
+export function makeContext(parts: Parts): ServerContext {
   return {
     ...parts,
-    withCaller: (request, use, options = {}) => runAsCaller(parts, request, use, options),
+    withCaller: (request, use, options = {}) => runForRequest(parts, request, use, options),
+    asCaller: (caller, gone, use, options = {}) => runAsCaller(parts, caller, gone, use, options),
   };
+}
+
+async function runForRequest<T>(
+  parts: Parts,
+  request: FastifyRequest,
+  use: (client: Client) => Promise<T>,
+  options: CallOptions,
+): Promise<T> {
+  const { socket } = request.raw;
+  const gone = new AbortController();
+  const onClose = () => gone.abort();
+  if (socket.destroyed) gone.abort();
+  socket.once('close', onClose);
+  try {
+    return await runAsCaller(parts, request.caller, gone.signal, use, options);
+  } finally {
+    socket.removeListener('close', onClose);
+  }
 }
 
 async function runAsCaller<T>(
-  { pool, settings }: Omit<ServerContext, 'withCaller'>,
-  request: FastifyRequest,
+  { pool, settings }: Parts,
+  caller: Caller,
+  gone: AbortSignal,
   use: (client: Client) => Promise<T>,
   { readOnly = false, statementTimeoutMs = settings.server.statementTimeoutMs }: CallOptions,
 ): Promise<T> {
-  const { socket } = request.raw;
   const client = await pool.acquire();
-  let gone = socket.destroyed;
   let reuse = true;
-  const onGone = () => {
-    gone = true;
-    void cancelQuery(client).catch(() => undefined);
-  };
-  socket.once('close', onGone);
+  const onGone = () => void cancelQuery(client).catch(() => undefined);
+  gone.addEventListener('abort', onGone, { once: true });
   try {
-    if (gone) throw CLIENT_GONE;
-    await client.query(begin(request.caller, { readOnly, statementTimeoutMs }));
+    if (gone.aborted) throw CLIENT_GONE;
+    await client.query(begin(caller, { readOnly, statementTimeoutMs }));
     const result = await use(client);
     await client.query('COMMIT');
     return result;
   } catch (error) {
     // A cancel that is on its way would hit what this connection does next.
-    if (!gone) {
+    if (!gone.aborted) {
       await client.query('ROLLBACK').catch(() => {
         reuse = false;
       });
     }
-    throw gone ? CLIENT_GONE : error;
+    throw gone.aborted ? CLIENT_GONE : error;
   } finally {
-    socket.removeListener('close', onGone);
-    pool.release(client, { reuse: reuse && !gone });
+    gone.removeEventListener('abort', onGone);
+    pool.release(client, { reuse: reuse && !gone.aborted });
   }
 }
 

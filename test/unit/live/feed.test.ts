@@ -102,7 +102,8 @@ describe('a feed', () => {
 
   it('says once that the database is away, and reaches back over that time', async () => {
     const { state, look, looked } = fakeDatabase();
-    const feed = new LiveFeed(look, { intervalMs: 20, describe: () => 'away' });
+    const errors: unknown[] = [];
+    const feed = new LiveFeed(look, { intervalMs: 20, onError: (error) => errors.push(error) });
     const one = listener();
     const leave = feed.listen(one);
     await looked();
@@ -113,7 +114,8 @@ describe('a feed', () => {
     state.rows = [row(1)];
     await looked();
     leave();
-    expect(one.told.warnings).toEqual(['away']);
+    expect(one.told.warnings).toEqual(['the database does not answer: rows of this time may be missing']);
+    expect(errors.length).toBeGreaterThanOrEqual(3);
     expect(one.told.times).toEqual([1]);
     expect(state.windows[0]).toBe(10_000);
     expect(Math.max(...state.windows)).toBeGreaterThan(10_060);

@@ -1,0 +1,141 @@
+/**
+ * `GET /stream`: rows as they come in, as server-sent events (live/events.ts). Clients of one selection and one set of
+ * rights share one query a second. A client that does not read, or whose token ends, is let go.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { KwError } from '../../errors.ts';
+import { HEARTBEAT, messageEvent, rowsEvent } from '../../live/events.ts';
+import type { LiveListener } from '../../live/feed.ts';
+import { LiveHub } from '../../live/hub.ts';
+import { type LiveSelection, makeLook } from '../../live/look.ts';
+import type { LookAtWindow } from '../../live/rows.ts';
+import { nowUs } from '../../time.ts';
+import type { Caller } from '../caller.ts';
+import type { ServerContext } from '../context.ts';
+import { Parameters, type RawParameters } from '../parameters.ts';
+import { HttpProblem } from '../problem.ts';
+import { selectionOf } from '../selectionParameters.ts';
+
+/** Each costs a query a second. */
+const MAX_FEEDS = 50;
+const MAX_CLIENTS = 500;
+const HEARTBEAT_MS = 10_000;
+/** Bytes that wait for a client that does not read. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** A look that takes longer is given up: the next one is due. */
+const LOOK_TIMEOUT_MS = 5_000;
+const RETRY_AFTER_S = 30;
+/** Claims that differ between tokens of the same rights. */
+const NOT_RIGHTS = new Set(['exp', 'iat', 'nbf', 'jti']);
+/** Then a client comes again and shows its token, which may have been revoked. */
+const MAX_LIFE_MS = 15 * 60_000;
+
+export function registerStream(app: FastifyInstance, context: ServerContext): void {
+  const hub = new LiveHub({
+    maxFeeds: MAX_FEEDS,
+    maxListeners: MAX_CLIENTS,
+    onError: (error) => context.log.warn({ reason: String(error) }, 'a look of /stream failed'),
+  });
+  const streams = new Set<() => void>();
+  app.addHook('preClose', async () => {
+    for (const end of [...streams]) end();
+  });
+  app.get('/stream', async (request, reply) => {
+    const raw = request.query as RawParameters;
+    new Parameters(raw, ['devices', 'metrics', 'labels']);
+    const time = { nowUs: nowUs(), timeZone: context.settings.timeZone };
+    const { devices, metrics, labels } = await context.withCaller(
+      request,
+      (client) => selectionOf(client, raw, time),
+      { readOnly: true },
+    );
+    const selection = { devices: devices && [...devices.keys()].sort(), metrics, labels };
+    follow(hub, streams, context, selection, request, reply);
+    return reply;
+  });
+}
+
+function follow(
+  hub: LiveHub,
+  streams: Set<() => void>,
+  context: ServerContext,
+  selection: LiveSelection,
+  { caller, raw: { socket } }: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const { raw } = reply;
+  /** Until the head is sent: rows of a window that is there already come at once. */
+  const early: Buffer[] = [];
+  let open = false;
+  const send = (bytes: Buffer) => {
+    if (!open) early.push(bytes);
+    else if (raw.writableLength > MAX_WAITING_BYTES) raw.destroy();
+    else raw.write(bytes);
+  };
+  const listener: LiveListener = {
+    rows: (news) => send(news.encoded(rowsEvent)),
+    warning: (message) => send(messageEvent('warning', message)),
+  };
+  const leave = busyAsProblem(() =>
+    hub.listen(keyOf(selection, caller), () => looker(context, selection, caller), listener),
+  );
+
+  reply.hijack();
+  raw.writeHead(200, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    connection: 'close',
+    // Proxies that collect answers before they pass them on: nginx asks this.
+    'x-accel-buffering': 'no',
+  });
+  open = true;
+  raw.write(HEARTBEAT);
+  for (const bytes of early) raw.write(bytes);
+  const heartbeat = setInterval(() => send(HEARTBEAT), HEARTBEAT_MS);
+  const expiry = setTimeout(() => {
+    raw.write(messageEvent('end', 'connect again to go on'));
+    raw.end();
+  }, lifeMs(caller));
+  const end = () => raw.end();
+  streams.add(end);
+  const onClose = () => {
+    streams.delete(end);
+    clearInterval(heartbeat);
+    clearTimeout(expiry);
+    leave();
+  };
+  if (socket.destroyed) onClose();
+  else raw.once('close', onClose);
+}
+
+function busyAsProblem<T>(use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    if (!(error instanceof KwError) || error.code !== 'LIVE_BUSY') throw error;
+    throw new HttpProblem(503, error.code, error.message, { hint: error.hint, retryAfterS: RETRY_AFTER_S });
+  }
+}
+
+/** All that decides what is seen. */
+function keyOf(selection: LiveSelection, { role, user, claims }: Caller): string {
+  const rights = Object.entries(claims)
+    .filter(([name]) => !NOT_RIGHTS.has(name))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([selection, role, user, rights]);
+}
+
+function looker(context: ServerContext, selection: LiveSelection, caller: Caller): LookAtWindow {
+  const look = makeLook(selection);
+  return (windowMs, signal) =>
+    context.asCaller(caller, signal, (client) => look(client, windowMs), {
+      readOnly: true,
+      statementTimeoutMs: LOOK_TIMEOUT_MS,
+    });
+}
+
+function lifeMs({ claims }: Caller): number {
+  if (typeof claims.exp !== 'number') return MAX_LIFE_MS;
+  return Math.min(Math.max(claims.exp * 1000 - Date.now(), 0), MAX_LIFE_MS);
+}

@@ -1,0 +1,145 @@
+/** `GET /stream` of a real server on a real database. */
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { EventParser, type ServerEvent } from '../../../src/lib/live/events.ts';
+import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { type TestServer, testServer } from '../../support/server.ts';
+
+let db: TestDatabase;
+let server: TestServer;
+const open: AbortController[] = [];
+
+beforeAll(async () => {
+  db = await testDatabase();
+  server = await testServer(db);
+});
+afterEach(() => {
+  for (const stop of open.splice(0)) stop.abort();
+});
+afterAll(async () => {
+  await server?.close();
+  await db?.drop();
+});
+
+interface Follower {
+  readonly status: number;
+  readonly type: string | null;
+  readonly events: ServerEvent[];
+  /** `device value` of the rows that came, in the order in which they came. */
+  rows(): string[];
+  stop(): void;
+}
+
+async function follow(query: string): Promise<Follower> {
+  const stop = new AbortController();
+  open.push(stop);
+  const response = await fetch(`${server.url}/stream?${query}`, { signal: stop.signal });
+  const parser = new EventParser();
+  const events: ServerEvent[] = [];
+  const read = async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      events.push(...parser.push(decoder.decode(chunk as Uint8Array, { stream: true })));
+    }
+  };
+  void read().catch(() => undefined);
+  const rows = () =>
+    events
+      .filter(({ event }) => event === 'message')
+      .flatMap(({ data }) => data.split('\n'))
+      .map((line) => JSON.parse(line) as { device_id: string; value: number })
+      .map(({ device_id, value }) => `${device_id} ${value}`);
+  return {
+    status: response.status,
+    type: response.headers.get('content-type'),
+    events,
+    rows,
+    stop: () => stop.abort(),
+  };
+}
+
+/** A row of so many seconds ago. */
+function store(device: string, value: number, ageS: number, labels = {}, metric = 'power') {
+  return db.client.query('INSERT INTO kw.metrics SELECT now() - make_interval(secs => $1), $2, $3, $4, $5', [
+    ageS,
+    device,
+    metric,
+    value,
+    labels,
+  ]);
+}
+
+const settle = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('the stream', () => {
+  test('tells each row of the last ten seconds once, late ones too, and the alias', async () => {
+    await store('s-1', 1, 60);
+    await store('s-1', 2, 3, { _device_alias: 'node-s' });
+    const one = await follow('devices=s-1,node-s&metrics=pow*');
+    expect([one.status, one.type]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    await vi.waitFor(() => expect(one.rows()).toEqual(['s-1 2', 'node-s 2']), { timeout: 3000 });
+    await store('s-1', 4, 0);
+    await store('s-1', 5, 0, {}, 'temperature');
+    await vi.waitFor(() => expect(one.rows().slice(2)).toEqual(['s-1 4']), { timeout: 3000 });
+    await store('s-1', 3, 6);
+    await vi.waitFor(() => expect(one.rows().slice(3)).toEqual(['s-1 3']), { timeout: 3000 });
+    await settle(1500);
+    expect(one.events.filter(({ event }) => event !== 'message')).toEqual([]);
+    expect(one.rows()).toEqual(['s-1 2', 'node-s 2', 's-1 4', 's-1 3']);
+    expect(JSON.parse(one.events[0]?.data.split('\n')[1] ?? '')).toMatchObject({
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/),
+      metric_id: 'power',
+      labels: { _device_orig: ['s-1'] },
+    });
+  });
+
+  test('costs one query a second for all who follow the same, and none when they are gone', async () => {
+    const acquire = vi.spyOn(server.pool, 'acquire');
+    const followers: Follower[] = [];
+    for (let i = 0; i < 6; i++) followers.push(await follow('devices=s-2'));
+    const begun = acquire.mock.calls.length;
+    await settle(2100);
+    const looks = acquire.mock.calls.length - begun;
+    expect(looks).toBeGreaterThanOrEqual(1);
+    expect(looks).toBeLessThanOrEqual(3);
+    await store('s-2', 7, 0);
+    await vi.waitFor(() => expect(followers.map((one) => one.rows())).toEqual(Array(6).fill(['s-2 7'])), {
+      timeout: 3000,
+    });
+    for (const one of followers) one.stop();
+    await settle(300);
+    const ended = acquire.mock.calls.length;
+    await settle(1500);
+    expect(acquire.mock.calls.length).toBe(ended);
+    acquire.mockRestore();
+  });
+
+  test('refuses what selects nothing, and names that cannot be', async () => {
+    for (const [query, code] of [
+      ['metrics=power', 'NO_SELECTION'],
+      ['devices=a%00b', 'BAD_NAME'],
+      ['devices=a&metric=power', 'UNKNOWN_PARAMETER'],
+    ]) {
+      const response = await fetch(`${server.url}/stream?${query}`);
+      expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, code]);
+    }
+  });
+
+  test('lets a client go that does not read', async () => {
+    await db.client.query(
+      `INSERT INTO kw.metrics SELECT now(), 's-big', 'm' || g, 1, jsonb_build_object('x', repeat('y', 900))
+       FROM generate_series(1, 20000) g`,
+    );
+    const { connect } = await import('node:net');
+    const { port } = new URL(server.url);
+    const socket = connect(Number(port), '127.0.0.1');
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined);
+    socket.write('GET /stream?devices=s-big HTTP/1.1\r\nHost: x\r\n\r\n');
+    socket.pause();
+    await settle(2500);
+    await db.client.query("INSERT INTO kw.metrics VALUES (now(), 's-big', 'm', 1, '{}')");
+    await settle(2000);
+    socket.resume();
+    await closed;
+  });
+});
