@@ -11,6 +11,7 @@ import { bindLiterals } from '../database/literals.ts';
 import type { RowSeries, RowSink, SummaryFields } from '../output/row.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc } from '../time.ts';
+import { AliasSumSink } from './aliasSum.ts';
 import { ByDeviceSink, type KnownOrigin, type MissingOrigin } from './byDevice.ts';
 import { compactJson, RowDecoder } from './decode.ts';
 import { type Aggregate, EverySink } from './every.ts';
@@ -59,13 +60,18 @@ const ORIGIN_PROBE_US = 60 * 1e6;
 const PLANNING =
   "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL work_mem = '64MB'";
 
+/** Has this transaction plan windows well. */
+export async function planWindows(client: Client): Promise<void> {
+  await client.query(PLANNING);
+}
+
 /**
  * Runs `use` in one snapshot: everything it reads is of one moment.
  */
 export async function inSnapshot<T>(client: Client, use: () => Promise<T>): Promise<T> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
-    await client.query(PLANNING);
+    await planWindows(client);
     return await use();
   } finally {
     await client.query('ROLLBACK').catch(() => undefined);
@@ -111,6 +117,26 @@ export async function readRows(
   };
 }
 
+/**
+ * Pushes the rows into `sink` by Kwollect's rule for aliases (see aliasSum.ts), and ends it. The selection names its
+ * devices. Call it in a snapshot, after `planWindows`.
+ * @param flush as in readRows
+ */
+export async function readKwollectRows(
+  client: Client,
+  selection: Selection & { readonly devices: ReadonlyMap<string, readonly Interval[]> },
+  { rate, summary }: { readonly rate: boolean; readonly summary: boolean },
+  sink: RowSink,
+  flush: () => Promise<void> | undefined,
+): Promise<void> {
+  const reader = new WindowReader(client, selection, { summary });
+  await reader.prepare({ findOrigins: false });
+  const last = rate ? new RateSink(sink) : sink;
+  const first = new AliasSumSink(last, reader.deviceTimes(selection.devices));
+  await reader.read(first, flush, () => false);
+  first.end();
+}
+
 /** The series of a selection as devices see them: one row each, with the time 0. Call it in a snapshot. */
 export async function readSeries(client: Client, selection: Selection, sink: RowSink): Promise<void> {
   const reader = new WindowReader(client, selection, {});
@@ -140,7 +166,7 @@ class WindowReader {
   }
 
   /** Finds out what decides how to read: aliases among the devices, compressed chunks. */
-  async prepare(): Promise<void> {
+  async prepare({ findOrigins = true } = {}): Promise<void> {
     const first = this.#selection.times[0];
     const last = this.#selection.times.at(-1);
     if (first === undefined || last === undefined) return;
@@ -152,7 +178,7 @@ class WindowReader {
         [names, ...bounds],
       );
       this.#aliases = rows[0]?.exists === true;
-      if (this.#aliases) this.origins = await this.#knownOrigins(names, first.fromUs);
+      if (this.#aliases && findOrigins) this.origins = await this.#knownOrigins(names, first.fromUs);
     }
     if (!this.#options.summary) this.#compressed = await compressedChunks(this.#client, bounds);
   }

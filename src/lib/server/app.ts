@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Settings } from '../config/settingsModel.ts';
 import type { Logger } from '../logger.ts';
 import { registerAuthentication } from './auth/authenticate.ts';
+import { BigReads } from './bigReads.ts';
 import type { ClientPool } from './clientPool.ts';
 import { makeContext } from './context.ts';
 import { HttpProblem, problemBody, toProblem } from './problem.ts';
@@ -27,12 +28,15 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** How long a large answer waits for another one to end. */
+const BIG_READ_WAIT_MS = 2_000;
 /** Longest text of one parameter in a path. */
 const MAX_PARAMETER_LENGTH = 1024;
 
 /** A server that is not yet listening. */
 export function buildApp(options: ServerOptions): FastifyInstance {
-  const context = makeContext(options);
+  const bigReads = new BigReads(options.settings.server.bigReads, BIG_READ_WAIT_MS);
+  const context = makeContext({ ...options, bigReads });
   const app = Fastify({
     // Our own line a request, without the query: it may hold what is nobody else's business.
     logger: false,

@@ -11,6 +11,7 @@ import { type Client, escapeLiteral } from 'pg';
 import type { Settings } from '../config/settingsModel.ts';
 import { cancelQuery } from '../database/copyOut.ts';
 import type { Logger } from '../logger.ts';
+import type { BigReads } from './bigReads.ts';
 import { CALLER_ROLES, type Caller } from './caller.ts';
 import type { ClientPool } from './clientPool.ts';
 import { CLIENT_GONE } from './problem.ts';
@@ -24,6 +25,7 @@ export interface CallOptions {
 
 export interface ServerContext {
   readonly pool: ClientPool;
+  readonly bigReads: BigReads;
   readonly settings: Settings;
   readonly log: Logger;
   /** Of kw. */

@@ -8,22 +8,10 @@ import { explainIfDatabase } from '../database/errors.ts';
 import { checkSchema } from '../database/migrate.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** How windows of rows are planned; see metrics/read.ts. */
-const PLANNING = 'SET jit = off; SET max_parallel_workers_per_gather = 0';
 
 /** A connection for the pool. */
 export async function openServerClient(target: DatabaseTarget): Promise<Client> {
-  const client = await openClient(target, {
-    applicationName: 'kw-serve',
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-  });
-  try {
-    await client.query(PLANNING);
-    return client;
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw explainIfDatabase(error, target);
-  }
+  return await openClient(target, { applicationName: 'kw-serve', connectTimeoutMs: CONNECT_TIMEOUT_MS });
 }
 
 /**

@@ -1,25 +1,26 @@
 /** `get_metrics`: from parameters to a stream of rows. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { readRows } from '../metrics/read.ts';
+import { planWindows, readKwollectRows } from '../metrics/read.ts';
 import { CsvWriter } from '../output/csv.ts';
 import { JsonWriter } from '../output/json.ts';
 import type { RowWriter } from '../output/row.ts';
 import { nowUs } from '../time.ts';
+import { type Format, formatOf, MEDIA_TYPES } from './accept.ts';
 import { BodyStream } from './bodyStream.ts';
 import type { ServerContext } from './context.ts';
 import { GET_METRICS_PARAMETERS, readMetricsRequest, selectMetrics } from './metricsRequest.ts';
 import { Parameters, type RawParameters } from './parameters.ts';
+import { ShownValuesSink } from './shownValues.ts';
 
-type Format = 'json' | 'csv' | 'ndjson';
-
-const CONTENT_TYPES: Readonly<Record<Format, string>> = {
-  json: 'application/json; charset=utf-8',
-  csv: 'text/csv; charset=utf-8',
-  ndjson: 'application/x-ndjson; charset=utf-8',
-};
-
+/** What is sent at once. */
 const WRITE_BYTES = 64 * 1024;
+/** An answer of more than this is a big one. */
+const SMALL_BYTES = 256 * 1024;
 
+/**
+ * Sends the answer of `get_metrics` in the format that the request accepts.
+ * @throws HttpProblem while nothing was sent
+ */
 export async function sendMetrics(
   context: ServerContext,
   request: FastifyRequest,
@@ -27,39 +28,49 @@ export async function sendMetrics(
   raw: RawParameters,
 ): Promise<FastifyReply> {
   const now = nowUs();
-  const asked = readMetricsRequest(new Parameters(raw, GET_METRICS_PARAMETERS), {
-    nowUs: now,
-    timeZone: context.settings.timeZone,
-  });
+  const { timeZone } = context.settings;
+  const asked = readMetricsRequest(new Parameters(raw, GET_METRICS_PARAMETERS), { nowUs: now, timeZone });
   const format = formatOf(request.headers.accept);
-  const body = new BodyStream(reply, CONTENT_TYPES[format]);
-  const writer: RowWriter = format === 'csv' ? new CsvWriter() : new JsonWriter({ array: format === 'json' });
+  const body = new BodyStream(request, reply, MEDIA_TYPES[format]);
+  const writer = writerOf(format);
+  const sink = asked.allValues ? writer : new ShownValuesSink(writer, asked.metrics ?? []);
+  let leave: (() => void) | undefined;
   const send = async (): Promise<void> => {
+    leave ??= await context.bigReads.take();
     const bytes = writer.take();
     if (bytes !== undefined) await body.write(bytes);
   };
+  const flush = (): Promise<void> | undefined =>
+    writer.pendingBytes < (body.begun ? WRITE_BYTES : SMALL_BYTES) ? undefined : send();
   try {
     await context.withCaller(
       request,
       async (client) => {
         const selection = await selectMetrics(client, asked, now);
-        await readRows(client, selection, { rate: asked.asRate, summary: asked.summary }, writer, () =>
-          writer.pendingBytes < WRITE_BYTES ? undefined : send(),
+        await planWindows(client);
+        await readKwollectRows(
+          client,
+          selection,
+          { rate: asked.asRate, summary: asked.summary },
+          sink,
+          flush,
         );
       },
       { readOnly: true },
     );
-    await send();
+    const rest = writer.take();
+    if (rest !== undefined) await body.write(rest);
     await body.end();
   } catch (error) {
     if (!body.begun) throw error;
     body.abort();
+    context.log.warn({ reason: String(error) }, 'an answer was broken off');
+  } finally {
+    leave?.();
   }
   return reply;
 }
 
-function formatOf(accept: string | undefined): Format {
-  if (accept?.includes('text/csv')) return 'csv';
-  if (accept?.includes('ndjson')) return 'ndjson';
-  return 'json';
+function writerOf(format: Format): RowWriter {
+  return format === 'csv' ? new CsvWriter() : new JsonWriter({ array: format === 'json' });
 }

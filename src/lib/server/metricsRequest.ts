@@ -31,6 +31,8 @@ export interface MetricsRequest {
   readonly toUs: number | undefined;
   readonly summary: boolean;
   readonly asRate: boolean;
+  /** Also rows without a finite value, as null. */
+  readonly allValues: boolean;
 }
 
 const BESIDE_US = 300 * 1e6;
@@ -53,7 +55,17 @@ export function readMetricsRequest(parameters: Parameters, time: TimeContext): M
     toUs: parameters.timeUs('end_time', time),
     summary: parameters.boolean('summary'),
     asRate: parameters.boolean('as_rate'),
+    allValues: readNan(parameters),
   };
+}
+
+function readNan(parameters: Parameters): boolean {
+  const text = parameters.text('nan');
+  if (text === undefined || text === 'omit') return false;
+  if (text === 'null') return true;
+  throw new HttpProblem(400, 'BAD_PARAMETER', `nan: there is no ${JSON.stringify(text.slice(0, 60))}`, {
+    hint: 'write nan=null to see values that are no finite numbers as null, or nan=omit',
+  });
 }
 
 /** @throws HttpProblem 404 for a job that is not there */
@@ -61,7 +73,7 @@ export async function selectMetrics(
   client: Client,
   asked: MetricsRequest,
   nowUs: number,
-): Promise<Selection> {
+): Promise<Selection & { readonly devices: ReadonlyMap<string, readonly Interval[]> }> {
   const job = asked.jobId === undefined ? undefined : await findJobTimes(client, asked.jobId, nowUs);
   const bounds = boundsOf(asked, job?.times, nowUs);
   const names = asked.devices ?? job?.nodes ?? [];

@@ -47,7 +47,7 @@ const KW_STATUS: Readonly<Record<string, number>> = {
   NO_SUCH_JOB: 404,
   AMBIGUOUS_JOB: 409,
   DATABASE_AWAY: 503,
-  DATABASE_TIMEOUT: 504,
+  DATABASE_TIMEOUT: 422,
 };
 
 const AWAY_RETRY_S = 5;
@@ -76,7 +76,8 @@ function databaseProblem(error: pg.DatabaseError, isKnown: boolean): HttpProblem
   const { code = '', message, hint } = error;
   if (code === '42501') return isKnown ? forbidden(error) : unauthorized(error);
   if (code === '57014') {
-    return new HttpProblem(504, 'TIMEOUT', 'the request took too long and was ended', {
+    // Not 504: python-grid5000 would send the same request five times more.
+    return new HttpProblem(422, 'TIMEOUT', 'the request took too long and was ended: too much data', {
       hint: 'ask for less time, fewer devices or metrics, or for summary=true',
       cause: error,
     });

@@ -1,0 +1,30 @@
+/** Which format of rows a request accepts (RFC 9110, section 12.5.1). */
+
+export type Format = 'json' | 'csv' | 'ndjson';
+
+export const MEDIA_TYPES: Readonly<Record<Format, string>> = {
+  json: 'application/json; charset=utf-8',
+  csv: 'text/csv; charset=utf-8',
+  ndjson: 'application/x-ndjson; charset=utf-8',
+};
+
+const FORMATS: Readonly<Record<string, Format>> = {
+  'application/json': 'json',
+  'text/csv': 'csv',
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+};
+
+/** JSON, unless another format is named with a higher weight, or first with the same one. */
+export function formatOf(accept: string | undefined): Format {
+  let best: { format: Format; weight: number } | undefined;
+  for (const item of (accept ?? '').toLowerCase().split(',')) {
+    const [type = '', ...parameters] = item.split(';').map((part) => part.trim());
+    const format = FORMATS[type];
+    const quality = parameters.find((part) => part.startsWith('q='));
+    const weight = quality === undefined ? 1 : Number(quality.slice(2));
+    if (format !== undefined && weight > (best?.weight ?? 0)) best = { format, weight };
+  }
+  return best?.format ?? 'json';
+}
