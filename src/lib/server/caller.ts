@@ -1,7 +1,7 @@
 /** Who sends a request: what authentication finds out, and what the database is told. */
 
 /** The roles of the database that a caller may be; each request takes one of them. */
-export const CALLER_ROLES = ['kw_anon', 'kw_reader', 'kw_writer', 'kw_admin'] as const;
+export const CALLER_ROLES = ['kw_anon', 'kw_reader', 'kw_writer', 'kw_scheduler', 'kw_admin'] as const;
 export type CallerRole = (typeof CALLER_ROLES)[number];
 
 export interface Caller {

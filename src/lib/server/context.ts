@@ -112,7 +112,7 @@ function begin(caller: Caller, { readOnly, statementTimeoutMs }: Required<CallOp
   if (!CALLER_ROLES.includes(caller.role)) throw new Error(`no role ${caller.role}`);
   return [
     readOnly ? 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' : 'BEGIN',
-    `SELECT pg_catalog.set_config('role', rolname, true) FROM pg_catalog.pg_roles WHERE rolname = '${caller.role}'`,
+    `SET LOCAL ROLE ${caller.role}`,
     `SET LOCAL statement_timeout = ${Math.ceil(statementTimeoutMs)}`,
     `SELECT pg_catalog.set_config('request.jwt.claims', ${escapeLiteral(JSON.stringify(caller.claims))}, true)`,
   ].join(';');

@@ -35,8 +35,13 @@ const DRAIN_MS = 10_000;
  */
 export async function runServer(options: ServeOptions): Promise<void> {
   const { settings, database, logger, version } = options;
-  await checkServerDatabase(database);
-  const pool = new ClientPool(() => openServerClient(database), {
+  const login = await checkServerDatabase(database);
+  if (login.become && !database.embedded) {
+    logger.warn(
+      `the database URL is that of a superuser: kw serve needs no more than the login ${login.name}`,
+    );
+  }
+  const pool = new ClientPool(() => openServerClient(database, login), {
     size: settings.server.connections,
     waitMs: POOL_WAIT_MS,
     idleMs: POOL_IDLE_MS,

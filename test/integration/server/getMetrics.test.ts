@@ -1,7 +1,7 @@
 /** `/rpc/get_metrics` over HTTP. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
-import { type TestServer, testServer } from '../../support/server.ts';
+import { as, type TestServer, testServer } from '../../support/server.ts';
 
 let db: TestDatabase;
 let server: TestServer;
@@ -22,7 +22,7 @@ afterAll(async () => {
   await db?.drop();
 });
 
-async function get(path: string, headers: Record<string, string> = {}) {
+async function get(path: string, headers: Record<string, string> = as('alice', 'kw_reader')) {
   const response = await fetch(`${server.url}${path}`, { headers });
   return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
 }
