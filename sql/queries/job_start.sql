@@ -8,7 +8,7 @@ SELECT kw.job_start(
       THEN given ELSE short END
     FROM unnest($3::text[], $4::text[]) AS n (given, short)),
   owner => coalesce($5, CASE
-    WHEN pg_has_role(session_user, 'kw_scheduler', 'USAGE')
+    WHEN kw.is_scheduler()
       AND NOT EXISTS (SELECT FROM kw.jobs WHERE job_id = $1::bigint AND source = $2) THEN $6 END),
   started => coalesce($7::timestamptz, now()),
   name_id => $8,

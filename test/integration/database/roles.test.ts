@@ -176,18 +176,61 @@ describe.each(testFlavours)('roles on %s', (flavour) => {
   });
 
   describe('pushing', () => {
+    beforeEach(async () => {
+      for (const [job, who] of [
+        [1, 'alice'],
+        [2, 'bob'],
+      ] as const) {
+        await db.client.query('SELECT kw.job_start($1, $2, $3)', [job, '{d,a,b,ok}', nameOf(who)]);
+      }
+    });
+
+    test('users push only for the nodes that they have now in a running job', async () => {
+      const foreign =
+        'no device of yours: neither one of your token nor a node of a job of yours that runs now';
+      expect((await push(as('alice'), 'node-9')).rows).toEqual([{ sample: 1, reason: foreign }]);
+      expect((await push(as('admin'), 'node-9')).rows).toEqual([]);
+      await db.client.query('SELECT kw.job_stop(1)');
+      expect((await push(as('alice'))).rows).toEqual([{ sample: 1, reason: foreign }]);
+      await db.client.query("SELECT kw.job_start(3, '{d}', $1, started => now() - interval '31 days')", [
+        nameOf('alice'),
+      ]);
+      expect((await push(as('alice'))).rows).toEqual([{ sample: 1, reason: foreign }]);
+      await db.client.query(`GRANT kw_service TO ${nameOf('alice')}`);
+      expect((await push(as('alice'), 'node-9')).rows).toEqual([]);
+      await db.client.query(`REVOKE kw_service FROM ${nameOf('alice')}`);
+    });
+
+    test('a call writes into a bounded number of days, and makes no room for what it refuses', async () => {
+      const { rows } = await as('alice').query(
+        `SELECT s.sample, s.reason FROM (SELECT array_agg(now() - interval '1 day' * (3 * n)) AS times FROM generate_series(1, 18) n) t,
+          kw.insert_samples(t.times, array_fill('d'::text, ARRAY[18]), array_fill('m'::text, ARRAY[18]),
+            array_fill(1::float8, ARRAY[18]), array_fill('{}'::jsonb, ARRAY[18])) s`,
+      );
+      const reason = 'values of more than 16 different days in one call';
+      expect(rows).toEqual([
+        { sample: 17, reason },
+        { sample: 18, reason },
+      ]);
+      const before = await db.client.query('SELECT count(*)::int AS n FROM pg_inherits');
+      await as('alice').query(
+        "SELECT kw.insert_samples(ARRAY[now() - interval '200 days'], '{node-9}', '{m}', '{1}', '{NULL}')",
+      );
+      expect((await db.client.query('SELECT count(*)::int AS n FROM pg_inherits')).rows).toEqual(before.rows);
+    });
+
     test('adds who it was, whatever role was set, and removes other labels that begin with _', async () => {
       const client = as('alice');
       expect(
-        (await push(client, 'd', { run: '3', n: 4, _inserted_by: 'root', _device_alias: 'node-9' })).rows,
+        (await push(client, 'd', { run: '3', n: 4, _pushed_by: 'root', _device_alias: 'node-9' })).rows,
       ).toEqual([]);
       await client.query('SET ROLE kw_writer');
       await push(client);
       await client.query('RESET ROLE');
       const { rows } = await db.client.query('SELECT labels FROM kw.metrics ORDER BY timestamp');
       expect(rows).toEqual([
-        { labels: { run: '3', n: '4', _inserted_by: nameOf('alice') } },
-        { labels: { _inserted_by: nameOf('alice') } },
+        { labels: { run: '3', n: '4', _pushed_by: nameOf('alice') } },
+        { labels: { _pushed_by: nameOf('alice') } },
       ]);
     });
 
@@ -201,7 +244,7 @@ describe.each(testFlavours)('roles on %s', (flavour) => {
       expect(await run(false)).toBe(1);
       expect(await run(false)).toBe(0);
       const { rows } = await db.client.query(
-        "SELECT labels->>'_inserted_by' AS who FROM kw.metrics ORDER BY 1",
+        "SELECT labels->>'_pushed_by' AS who FROM kw.metrics ORDER BY 1",
       );
       expect(rows).toEqual([{ who: nameOf('bob') }, { who: null }]);
     });

@@ -35,7 +35,7 @@ const KNOWN = [
   ],
 ];
 /** kw's own: removed and counted. */
-const REMOVED = ['__proto__', '__defineGetter__', '_inserted_by', '_device_alias'];
+const REMOVED = ['__proto__', '__defineGetter__', '_pushed_by', '_device_alias'];
 
 /** Text that a label of CSV can be called: its header is trimmed, and its lines end at line breaks. */
 const anyName = fc
@@ -78,7 +78,7 @@ type Row = [device: string, metric: string, value: number, labels: [string, unkn
 const sorted = (rows: Row[]) =>
   rows
     .map(([device, metric, value, labels]) =>
-      JSON.stringify([device, metric, value, labels.filter(([name]) => name !== '_inserted_by').sort()]),
+      JSON.stringify([device, metric, value, labels.filter(([name]) => name !== '_pushed_by').sort()]),
     )
     .sort();
 

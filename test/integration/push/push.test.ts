@@ -29,11 +29,11 @@ describe.each(testFlavours)('on %s', (flavour) => {
     await db.client.query('DELETE FROM kw.metrics');
   });
 
-  /** A user who may push. */
-  async function login(name: string): Promise<string> {
+  /** A program of the site, which may push for any device, or a user, who may only for the nodes of running jobs. */
+  async function login(name: string, roles = 'kw_writer, kw_service'): Promise<string> {
     const role = `kw_test_${name}_${process.pid}`;
     if (!logins.includes(role)) {
-      await db.client.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret' IN ROLE kw_writer`);
+      await db.client.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret' IN ROLE ${roles}`);
       logins.push(role);
     }
     return targetOf(new URL(db.url).pathname.slice(1), { user: role, password: 'secret' }).url;
@@ -50,7 +50,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
 
   async function stored(): Promise<string[]> {
     const { rows } = await db.client.query(
-      `SELECT timestamp::text AS at, device_id, metric_id, value::text, labels - '_inserted_by' AS labels
+      `SELECT timestamp::text AS at, device_id, metric_id, value::text, labels - '_pushed_by' AS labels
        FROM kw.metrics ORDER BY timestamp, device_id, metric_id, value`,
     );
     return rows.map(
@@ -70,7 +70,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
         device_id: HERE,
         metric_id: 'my_metric_watt',
         value: 42,
-        labels: { _inserted_by: `kw_test_alice_${process.pid}` },
+        labels: { _pushed_by: `kw_test_alice_${process.pid}` },
         us: expect.any(String),
       },
     ]);
@@ -154,6 +154,33 @@ describe.each(testFlavours)('on %s', (flavour) => {
     await db.client.query(`UPDATE kw.settings SET value = 'true' WHERE name = 'push_collected_metrics'`);
     expect((await push('wattmetre_power_watt', 'node-1')).code).toBe(0);
     await db.client.query(`UPDATE kw.settings SET value = 'false' WHERE name = 'push_collected_metrics'`);
+  });
+
+  it('takes from users values of the nodes that they have now, under names that no collector uses', async () => {
+    const url = await login('carol', 'kw_writer');
+    const push = async (device: string, metric = 'mine') =>
+      (await kw(['push', metric, '1', '--device', device], { url })).stderr;
+    const foreign = `kw: no device of yours: neither one of your token nor a node of a job of yours that runs now
+stored 0 values, refused 1 line
+`;
+    expect(await push('node-1')).toBe(foreign);
+    await db.client.query("SELECT kw.job_start(7, '{node-1}', $1)", [`kw_test_carol_${process.pid}`]);
+    expect(await push('node-1')).toBe('stored 1 value\n');
+    expect(await push('node-2')).toBe(foreign);
+    await db.client.query(
+      `INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, period_ms, protocol)
+       VALUES (gen_random_uuid(), 'node-9', 'bmc_power_watt', 1000, 'ipmi'), (gen_random_uuid(), 'node-9', 'all', 1000, 'prometheus')`,
+    );
+    for (const metric of ['bmc_power_watt', 'prom_node_load1']) {
+      expect(
+        await push('node-1', metric),
+      ).toBe(`kw: a collector reads a metric of this name: choose another one for yours
+stored 0 values, refused 1 line
+`);
+    }
+    await db.client.query('SELECT kw.job_stop(7)');
+    expect(await push('node-1')).toBe(foreign);
+    expect((await kw(['delete', 'mine', '--yes'], { url })).stderr).toBe('deleted 1 value that you pushed\n');
   });
 
   it('stores hostile text faithfully or says why not, and one bad value never costs its batch', async () => {
@@ -300,6 +327,15 @@ describe.each(testFlavours)('on %s', (flavour) => {
         `INSERT INTO kw.metrics (timestamp, device_id, metric_id, value, labels) VALUES ($1, 'a', 'm', 1, '{"run":"1"}')`,
         [at(72)],
       );
+    });
+
+    it('knows what was pushed when the label was called _inserted_by', async () => {
+      await db.client.query(
+        `INSERT INTO kw.metrics VALUES (now(), 'a', 'old', 1, jsonb_build_object('_inserted_by', $1::text)),
+           (now(), 'a', 'old', 2, jsonb_build_object('_inserted_by', $1::text, '_pushed_by', 'somebody'))`,
+        [`kw_test_alice_${process.pid}`],
+      );
+      expect((await kw(['delete', 'old', '--yes'])).stderr).toBe('deleted 1 value that you pushed\n');
     });
 
     it('counts first, then deletes what the caller pushed, and nothing else', async () => {
