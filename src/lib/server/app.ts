@@ -9,8 +9,10 @@ import { registerAuthentication } from './auth/authenticate.ts';
 import { BigReads } from './bigReads.ts';
 import type { ClientPool } from './clientPool.ts';
 import { makeContext } from './context.ts';
+import { registerOpenapi } from './openapi.ts';
 import { HttpProblem, problemBody, toProblem } from './problem.ts';
 import { registerEnvelope } from './routes/envelope.ts';
+import { registerGrid5000 } from './routes/grid5000.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerRpc } from './routes/rpc.ts';
 import { registerStream } from './routes/stream.ts';
@@ -46,6 +48,7 @@ export function buildApp(options: ServerOptions): FastifyInstance {
     keepAliveTimeout: KEEP_ALIVE_MS,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
     forceCloseConnections: 'idle',
+    exposeHeadRoutes: false,
   });
 
   app.setErrorHandler((error, request, reply) => {
@@ -80,9 +83,14 @@ export function buildApp(options: ServerOptions): FastifyInstance {
   });
 
   registerAuthentication(app, context);
-  registerHealth(app, context);
-  registerRpc(app, context);
-  registerEnvelope(app, context);
-  registerStream(app, context);
+  registerOpenapi(app, options.version);
+  // Once the document is there, which collects them.
+  void app.register(async (routes) => {
+    registerHealth(routes, context);
+    registerRpc(routes, context);
+    registerGrid5000(routes, context);
+    registerEnvelope(routes, context);
+    registerStream(routes, context);
+  });
   return app;
 }

@@ -41,7 +41,10 @@ export async function readClusters(client: Client, cluster?: string): Promise<Ma
   return new Map(cluster === undefined ? clusters : clusters.filter(([name]) => name === cluster));
 }
 
-export async function describeMetrics(client: Client, nodes: readonly string[]): Promise<MetricDescription[]> {
+export async function describeMetrics(
+  client: Client,
+  nodes: readonly string[],
+): Promise<MetricDescription[]> {
   const { rows } = await client.query<ConfiguredMetric>(readSql('queries/server_cluster_metrics'), [nodes]);
   return describe(rows, nodes.length);
 }

@@ -1,5 +1,6 @@
 /** `get_metrics`: from parameters to a stream of rows. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Client } from 'pg';
 import { planWindows, readKwollectRows } from '../metrics/read.ts';
 import { CsvWriter } from '../output/csv.ts';
 import { JsonWriter } from '../output/json.ts';
@@ -18,7 +19,7 @@ const WRITE_BYTES = 64 * 1024;
 const SMALL_BYTES = 256 * 1024;
 
 /**
- * Sends the answer of `get_metrics` in the format that the request accepts.
+ * Sends the answer of `get_metrics` in the format that the request accepts, once `check` has passed.
  * @throws HttpProblem while nothing was sent
  */
 export async function sendMetrics(
@@ -26,6 +27,7 @@ export async function sendMetrics(
   request: FastifyRequest,
   reply: FastifyReply,
   raw: RawParameters,
+  check: (client: Client) => Promise<void> = async () => undefined,
 ): Promise<FastifyReply> {
   const now = nowUs();
   const { timeZone } = context.settings;
@@ -46,6 +48,7 @@ export async function sendMetrics(
     await context.withCaller(
       request,
       async (client) => {
+        await check(client);
         const selection = await selectMetrics(client, asked, now);
         await planWindows(client);
         await readKwollectRows(

@@ -2,7 +2,7 @@
  * `insert_metrics`: values that users push over HTTP, one object or an array of them. All or nothing, unless
  * `?partial=true`: then what is good is stored. The database decides what is good (kw.store_samples).
  */
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Client } from 'pg';
 import { nameProblem } from '../limits.ts';
 import { readSql } from '../packageRoot.ts';
@@ -32,14 +32,25 @@ const MAX_ROWS = 100_000;
 const KEYS = ['timestamp', 'device_id', 'metric_id', 'value', 'labels'];
 
 /**
- * @returns the rows that were stored
+ * Answers 200 with the rows that were stored; with `partial=true` the header `kw-refused` counts the others.
  * @throws HttpProblem 400 with `refused`: the rows that cannot be stored, each with its index and the reason
  */
-export async function insertMetrics(
+export async function sendInserted(
   context: ServerContext,
   request: FastifyRequest,
+  reply: FastifyReply,
   check: (client: Client) => Promise<void> = async () => undefined,
-): Promise<PushedRow[]> {
+): Promise<FastifyReply> {
+  const { stored, refused } = await insertMetrics(context, request, check);
+  if (refused > 0) void reply.header('kw-refused', String(refused));
+  return reply.code(200).send(stored);
+}
+
+async function insertMetrics(
+  context: ServerContext,
+  request: FastifyRequest,
+  check: (client: Client) => Promise<void>,
+): Promise<{ stored: PushedRow[]; refused: number }> {
   const partial = new Parameters(queryParameters(request), ['partial']).boolean('partial');
   const given = readBody(request.body);
   const refused: Refusal[] = [];
@@ -55,7 +66,7 @@ export async function insertMetrics(
   return await context.withCaller(request, async (client) => {
     await check(client);
     const stored: PushedRow[] = [];
-    if (rows.length === 0) return stored;
+    if (rows.length === 0) return { stored, refused: refused.length };
     const { rows: verdicts } = await client.query<{ reason: string | null; stored_labels: unknown }>(
       readSql('queries/server_insert'),
       [
@@ -72,7 +83,7 @@ export async function insertMetrics(
       else refused.push({ index, reason });
     });
     if (refused.length > 0 && !partial) throw refusal(refused, given.length);
-    return stored;
+    return { stored, refused: refused.length };
   });
 }
 
@@ -102,7 +113,8 @@ function readRow(item: unknown, time: { nowUs: number; timeZone: string | undefi
   if (typeof metric !== 'string') return 'metric_id is no text';
   const problem = nameProblem('device', device) ?? nameProblem('metric', metric);
   if (problem !== undefined) return problem;
-  if (labels !== null && (typeof labels !== 'object' || Array.isArray(labels))) return 'labels is no JSON object';
+  if (labels !== null && (typeof labels !== 'object' || Array.isArray(labels)))
+    return 'labels is no JSON object';
   const number = readValue(value, labels);
   if (typeof number === 'string') return number;
   const at = readTimestamp(timestamp, time);
@@ -118,7 +130,7 @@ function readRow(item: unknown, time: { nowUs: number; timeZone: string | undefi
 
 /** Missing for texts, as in Kwollect: their label value_str has the value. */
 function readValue(value: unknown, labels: object | null): number | null | string {
-  if (typeof value === 'number') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : 'the value is no finite number';
   if (value === undefined || value === null) {
     return labels !== null && 'value_str' in labels ? null : 'there is no value';
   }

@@ -96,7 +96,7 @@ export class Parameters {
  * A plus in a query that was not written %2B arrives as a blank: `2020-12-31T22:00:00 01:00`. Python prints large
  * numbers as `1.6e+09`.
  */
-function mendTime(text: string): string {
+export function mendTime(text: string): string {
   if (/^[+-]?\d+(\.\d*)?e[+ -]?\d{1,2}$/i.test(text)) {
     const number = Number(text.replace(' ', '+'));
     return Number.isSafeInteger(Math.trunc(number)) ? String(number) : text;

@@ -7,7 +7,7 @@ import type { Client } from 'pg';
 import { describeMetrics, readClusters } from '../clusterMetrics.ts';
 import type { ServerContext } from '../context.ts';
 import { sendMetrics } from '../getMetrics.ts';
-import { insertMetrics } from '../insertMetrics.ts';
+import { sendInserted } from '../insertMetrics.ts';
 import { HttpProblem } from '../problem.ts';
 import { queryParameters } from '../requestParameters.ts';
 
@@ -42,9 +42,9 @@ export function registerGrid5000(app: FastifyInstance, context: ServerContext): 
         checkSite(client, site),
       );
     });
-    app.post<{ Params: SitePath }>(`${prefix}/sites/:site/metrics`, async (request) => {
+    app.post<{ Params: SitePath }>(`${prefix}/sites/:site/metrics`, async (request, reply) => {
       const { site } = request.params;
-      return await insertMetrics(context, request, (client) => checkSite(client, site));
+      return await sendInserted(context, request, reply, (client) => checkSite(client, site));
     });
     app.get<{ Params: SitePath }>(`${prefix}/sites/:site/clusters`, async (request) => {
       const clusters = await read(request, async (client) => {

@@ -1,10 +1,26 @@
-/** `/healthz`: whether the server can answer, for load balancers and supervisors. */
+/** `/healthz`, whether the server can answer, for load balancers and supervisors; `/metrics` about itself. */
 import type { FastifyInstance } from 'fastify';
 import type { ServerContext } from '../context.ts';
+import { describeRoute } from '../openapi.ts';
+import { serverMetrics } from '../serverMetrics.ts';
 
-export function registerHealth(app: FastifyInstance, { pool, version }: ServerContext): void {
-  app.get('/healthz', async () => {
-    await pool.use((client) => client.query('SELECT 1'));
-    return { status: 'ok', version };
-  });
+export function registerHealth(app: FastifyInstance, context: ServerContext): void {
+  const { pool, version } = context;
+  app.get(
+    '/healthz',
+    {
+      ...describeRoute({ tag: 'server', summary: 'whether the server reaches its database' }),
+      exposeHeadRoute: true,
+    },
+    async () => {
+      await pool.use((client) => client.query('SELECT 1'));
+      return { status: 'ok', version };
+    },
+  );
+  const registry = serverMetrics(app, context);
+  app.get(
+    '/metrics',
+    describeRoute({ tag: 'server', summary: 'metrics of the server itself, for Prometheus' }),
+    async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
+  );
 }

@@ -1,0 +1,55 @@
+/**
+ * The OpenAPI document (`/openapi.json`) and its page (`/docs`). Routes describe themselves with `describeRoute`; the
+ * descriptions are for people, and requests are checked by parameters.ts, whose messages say what to change.
+ */
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance, FastifySchema, RouteShorthandOptions } from 'fastify';
+
+/** Of a parameter in a query or of a member of a body. */
+export interface ParameterDescription {
+  readonly type: 'string' | 'boolean' | 'integer' | 'number' | 'object' | 'array';
+  readonly description: string;
+  readonly example?: unknown;
+}
+
+export interface RouteDescription {
+  readonly tag: 'metrics' | 'push' | 'optional metrics' | 'jobs' | "Grid'5000" | 'server';
+  readonly summary: string;
+  readonly description?: string;
+  readonly query?: Readonly<Record<string, ParameterDescription>>;
+  /** Members of a JSON body. */
+  readonly body?: Readonly<Record<string, ParameterDescription>>;
+  readonly produces?: readonly string[];
+}
+
+/** Options of a route: what the document says about it, and no checks. */
+export function describeRoute(route: RouteDescription): RouteShorthandOptions {
+  const { tag, summary, description, query, body, produces } = route;
+  const schema: FastifySchema & Record<string, unknown> = { tags: [tag], summary };
+  if (description !== undefined) schema.description = description;
+  if (query !== undefined) schema.querystring = { type: 'object', properties: query };
+  if (body !== undefined) schema.body = { type: 'object', properties: body };
+  if (produces !== undefined) schema.produces = produces;
+  return { schema, validatorCompiler: () => () => true, exposeHeadRoute: false };
+}
+
+/** Before the routes: those that are registered later are in the document. */
+export function registerOpenapi(app: FastifyInstance, version: string): void {
+  void app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'kw serve',
+        version,
+        description:
+          'Metrics of a testbed: the API of Kwollect, and what kw adds. docs/http-api.md tells more.',
+      },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      // Where the site allows it, reading needs no token.
+      security: [{ token: [] }, {}],
+    },
+  });
+  void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}
