@@ -55,7 +55,7 @@ const AWAY_RETRY_S = 5;
 /** Any error as a problem. `isKnown`: the caller said who they are; else a refusal asks them to. */
 export function toProblem(error: unknown, isKnown: boolean): HttpProblem {
   if (error instanceof HttpProblem) return error;
-  if (isAway(error)) {
+  if (isAway(error) && !isFileError(error)) {
     return new HttpProblem(503, 'DATABASE_AWAY', 'the database is away', {
       hint: 'try again in some seconds',
       retryAfterS: AWAY_RETRY_S,
@@ -71,6 +71,11 @@ export function toProblem(error: unknown, isKnown: boolean): HttpProblem {
   return requestProblem(error) ?? defect(error);
 }
 
+/** Missing files have the code of a missing socket, and are defects. */
+function isFileError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'open';
+}
+
 /** SQLSTATE of a statement that was sent for a caller. */
 function databaseProblem(error: pg.DatabaseError, isKnown: boolean): HttpProblem {
   const { code = '', message, hint } = error;
@@ -82,15 +87,15 @@ function databaseProblem(error: pg.DatabaseError, isKnown: boolean): HttpProblem
       cause: error,
     });
   }
-  if (code === '53200' || code === '53400') {
+  if (code === '53200') {
     return new HttpProblem(503, 'DATABASE_FULL', 'the database has no room for this request now', {
       hint: 'ask for less time at once',
       retryAfterS: AWAY_RETRY_S,
       cause: error,
     });
   }
-  // Raised by the functions of kw, whose sentences are for callers: the class of user-defined errors and raise_exception.
-  if (code === 'P0001' || code.startsWith('KW')) {
+  // Raised by the functions of kw, whose sentences are for callers: raise_exception, a limit that a user reached.
+  if (code === 'P0001' || code === '53400') {
     return new HttpProblem(400, 'REFUSED', message, { hint, cause: error });
   }
   // Data exceptions: a value that is none of its type.
