@@ -1,6 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
-/** Unit tests need nothing; integration tests start the real servers of test/support themselves. */
+/** Integration tests start the real servers of test/support themselves. */
+const integration = {
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  globalSetup: ['test/support/globalSetup.ts'],
+};
+
+/** What asserts on intervals of a second, or uses up what all databases of a server share, runs one file at a time. */
+const ALONE = ['test/integration/collector/**/*.test.ts', 'test/integration/push/span.test.ts'];
+
+/** Unit tests need nothing and run first. */
 export default defineConfig({
   test: {
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary'] },
@@ -8,13 +18,22 @@ export default defineConfig({
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       {
         test: {
+          ...integration,
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          globalSetup: ['test/support/globalSetup.ts'],
-          // Devices listen on fixed loopback ports and two cores are all there is: one file at a time.
+          exclude: ALONE,
+          // Many of them wait more than they compute; two cores are all there is.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...integration,
+          name: 'alone',
+          include: ALONE,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
