@@ -1,5 +1,5 @@
 -- The names under which devices can be asked for.
-SELECT DISTINCT device_id AS device FROM kw.metric_catalogue
+SELECT DISTINCT device_id AS device FROM kw.catalogue_visible
 UNION
-SELECT DISTINCT alias FROM kw.metric_catalogue WHERE alias <> ''
+SELECT DISTINCT alias FROM kw.catalogue_visible WHERE alias <> ''
 ORDER BY device;

@@ -6,8 +6,8 @@ SELECT c.device_id, c.alias, c.metric_id, coalesce(c.entry_name, c.metric_id) AS
        (extract(epoch FROM coalesce(k.stopped_at, k.seen_at)) * 1e6)::bigint AS collector_seen_us,
        s.up, s.last_error, (extract(epoch FROM s.last_up_at) * 1e6)::bigint AS last_up_us,
        (extract(epoch FROM c.since) * 1e6)::bigint AS since_us
-FROM kw.metric_catalogue c
+FROM kw.catalogue_visible c
 LEFT JOIN kw.collectors k USING (collector_id)
-LEFT JOIN kw.device_status s USING (collector_id, device_id, protocol)
+LEFT JOIN kw.device_status_visible s USING (collector_id, device_id, protocol)
 WHERE c.device_id = ANY ($1::text[]) OR (c.alias <> '' AND c.alias = ANY ($1::text[]))
 ORDER BY c.metric_id, c.device_id

@@ -4,6 +4,6 @@ SELECT name, (extract(epoch FROM written_up_to) * 1e6)::bigint AS written_up_to_
 FROM kw.collectors c
 WHERE stopped_at IS NULL AND seen_at > now() - interval '1 minute'
   AND ($1::text[] IS NULL
-    OR EXISTS (SELECT FROM kw.metric_catalogue m
+    OR EXISTS (SELECT FROM kw.catalogue_visible m
                WHERE m.collector_id = c.collector_id AND (m.device_id = ANY ($1) OR m.alias = ANY ($1))))
 ORDER BY name

@@ -8,12 +8,12 @@ FROM (
     CASE WHEN labels ?| '{value_str,_metric_scrape_time,_timestamp}'
       THEN labels - '{value_str,_metric_scrape_time,_timestamp}'::text[] ELSE labels END AS labels,
     min(value) AS low, max(value) AS high, avg(value) AS mean, count(*) AS count, max(timestamp) AS last
-  FROM kw.metrics
+  FROM kw.metrics_visible
   WHERE timestamp >= :from::timestamptz AND timestamp <= :to::timestamptz
     AND value > '-Infinity' AND value < 'Infinity'
     AND (:devices::text[] IS NULL
       OR device_id = ANY (:devices::text[])
-      OR (:aliases AND labels ? '_device_alias' AND labels ->> '_device_alias' = ANY (:devices::text[])))
+      OR (:aliases AND device_alias = ANY (:devices::text[])))
     AND (:metrics::text[] IS NULL
       OR metric_id = ANY (:metrics::text[])
       OR metric_id LIKE ANY (:metric_patterns::text[]))

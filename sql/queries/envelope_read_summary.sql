@@ -6,11 +6,11 @@ FROM (
   SELECT date_bin(:width::interval, bucket, :from::timestamptz) AS bin, device_id, metric_id, labels,
     min(min) AS low, max(max) AS high, sum(value * count) / sum(count) AS mean, sum(count) AS count,
     max(bucket) + interval '5 minutes' AS last
-  FROM kw.metrics_summary
+  FROM kw.summary_visible
   WHERE bucket >= :from::timestamptz AND bucket <= :to::timestamptz AND count > 0
     AND (:devices::text[] IS NULL
       OR device_id = ANY (:devices::text[])
-      OR (:aliases AND labels ? '_device_alias' AND labels ->> '_device_alias' = ANY (:devices::text[])))
+      OR (:aliases AND device_alias = ANY (:devices::text[])))
     AND (:metrics::text[] IS NULL
       OR metric_id = ANY (:metrics::text[])
       OR metric_id LIKE ANY (:metric_patterns::text[]))

@@ -2,7 +2,7 @@
 -- Jobs that kw was told of, and those that only a site's own view knows.
 WITH known AS (
   SELECT source, job_id, name_id, owner, state, comment, submitted, started, stopped
-  FROM kw.jobs
+  FROM kw.jobs_visible
   WHERE ($1::bigint IS NULL OR job_id = $1)
     AND ($2::text IS NULL OR name_id = $2)
     AND ($3::text IS NULL OR source = $3)
@@ -10,7 +10,7 @@ WITH known AS (
   SELECT source, job_id, job_id::text AS name_id, max(owner) AS owner, max(state) AS state, NULL AS comment,
     NULL::timestamptz AS submitted, min(start_time) AS started,
     CASE WHEN bool_and(stop_time IS NOT NULL) THEN max(stop_time) END AS stopped
-  FROM kw.nodetime_by_job
+  FROM kw.nodetime_visible
   WHERE job_id = $1 AND $2::text IS NULL AND ($3::text IS NULL OR source = $3)
   GROUP BY source, job_id
 )

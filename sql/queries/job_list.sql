@@ -7,12 +7,12 @@ FROM (
   SELECT source, job_id, max(owner) AS owner, max(state) AS state, min(start_time) AS started,
     CASE WHEN bool_and(stop_time IS NOT NULL) THEN max(stop_time) END AS stopped,
     array_agg(DISTINCT node) AS nodes
-  FROM kw.nodetime_by_job
-  WHERE ($1 OR (source, job_id) IN (SELECT source, job_id FROM kw.nodetime_by_job WHERE stop_time IS NULL))
+  FROM kw.nodetime_visible
+  WHERE ($1 OR (source, job_id) IN (SELECT source, job_id FROM kw.nodetime_visible WHERE stop_time IS NULL))
     AND ($2::text IS NULL OR owner = $2)
   GROUP BY source, job_id
   ORDER BY min(start_time) DESC, job_id DESC, source
   LIMIT $3
 ) n
-LEFT JOIN kw.jobs j USING (source, job_id)
+LEFT JOIN kw.jobs_visible j USING (source, job_id)
 ORDER BY n.started DESC, n.job_id DESC, n.source;

@@ -1,5 +1,5 @@
 -- Names that somebody may have meant: devices, aliases, nodes of jobs; metrics.
-SELECT 'device' AS kind, device_id AS name FROM kw.metric_catalogue
-UNION SELECT 'device', alias FROM kw.metric_catalogue WHERE alias <> ''
-UNION SELECT 'device', node FROM kw.job_nodes
-UNION SELECT 'metric', metric_id FROM kw.metric_catalogue
+SELECT 'device' AS kind, device_id AS name FROM kw.catalogue_visible
+UNION SELECT 'device', alias FROM kw.catalogue_visible WHERE alias <> ''
+UNION SELECT 'device', node FROM kw.local_nodetime_visible
+UNION SELECT 'metric', metric_id FROM kw.catalogue_visible

@@ -4,13 +4,13 @@ SELECT wanted.number::int
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
   WITH ORDINALITY AS wanted (name, metric, first, last, number)
 CROSS JOIN LATERAL (
-  (SELECT FROM kw.metrics
+  (SELECT FROM kw.metrics_visible
    WHERE device_id = wanted.name AND metric_id LIKE wanted.metric
      AND timestamp >= wanted.first AND timestamp <= wanted.last AND ($5::jsonb IS NULL OR labels @> $5)
    ORDER BY timestamp DESC LIMIT 1)
   UNION ALL
-  (SELECT FROM kw.metrics
-   WHERE labels ->> '_device_alias' = wanted.name AND metric_id LIKE wanted.metric
+  (SELECT FROM kw.metrics_visible
+   WHERE device_alias = wanted.name AND metric_id LIKE wanted.metric
      AND timestamp >= wanted.first AND timestamp <= wanted.last AND ($5::jsonb IS NULL OR labels @> $5)
    ORDER BY timestamp DESC LIMIT 1)
   LIMIT 1

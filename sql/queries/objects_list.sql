@@ -1,6 +1,6 @@
 -- The functions, views, indexes and triggers of the schema kw as they are now, in the form of kw.expected_objects.
--- Left out: what a site may replace (nodetime_by_job), what belongs to constraints or partitions, and the
--- continuous aggregate, which TimescaleDB may rewrite.
+-- Left out: what a site may replace (nodetime_by_job), what belongs to constraints or partitions, the continuous
+-- aggregate, which TimescaleDB may rewrite, and views that depend on settings (kw.scoped_views, kw.rights_problems()).
 SELECT 'function' AS kind, p.oid::regprocedure::text AS name, pg_get_functiondef(p.oid) AS definition,
   ARRAY(
     SELECT coalesce(r.rolname::text, '')
@@ -14,10 +14,14 @@ SELECT 'view', c.oid::regclass::text,
   ARRAY(
     SELECT coalesce(r.rolname::text, '')
     FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-    WHERE a.grantee <> c.relowner AND a.privilege_type = 'SELECT' ORDER BY 1)
+    WHERE a.grantee <> c.relowner AND a.privilege_type = 'SELECT'
+      -- That depends on settings too.
+      AND NOT (c.relname IN ('metrics_summary', 'nodetime_local', 'nodetime_now') AND r.rolname IN ('kw_reader', 'kw_writer'))
+    ORDER BY 1)
 FROM pg_class c
 WHERE c.relnamespace = 'kw'::regnamespace AND c.relkind = 'v'
-  AND c.relname <> 'nodetime_by_job'
+  AND c.relname <> 'nodetime_by_job' AND c.relname NOT LIKE '%\_visible'
+  AND c.relname NOT IN ('metrics_by_device', 'metrics_by_job', 'metrics_summary_by_device')
   AND NOT (c.relname = 'metrics_summary' AND EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'))
 UNION ALL
 SELECT 'index', c.oid::regclass::text,

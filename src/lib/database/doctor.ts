@@ -6,7 +6,7 @@ import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
 import { readChunks } from './chunks.ts';
 import type { DatabaseTarget } from './connection.ts';
-import { findDrift } from './drift.ts';
+import { findDrift, findRightsProblems } from './drift.ts';
 import { checkServer, type Flavour, type SqlClient, timescaleState } from './flavour.ts';
 import { checkSchema, migrate } from './migrate.ts';
 
@@ -264,14 +264,15 @@ async function examineRoles(client: SqlClient, flavour: Flavour | undefined): Pr
 
 async function examineObjects(client: SqlClient): Promise<Finding[]> {
   const drift = await findDrift(client);
-  if (drift.length === 0)
-    return [{ check: 'objects', level: 'ok', message: 'functions, views, indexes as released' }];
-  return drift.map(({ expected, problem }) => ({
-    check: 'objects',
-    level: 'error',
-    message: `${expected.kind} ${expected.name} is ${problem}`,
-    mend: 'kw db migrate',
-  }));
+  const problems = [
+    ...drift.map(({ expected, problem }) => `${expected.kind} ${expected.name} is ${problem}`),
+    ...(await findRightsProblems(client)),
+  ];
+  if (problems.length === 0)
+    return [
+      { check: 'objects', level: 'ok', message: 'functions, views, indexes, rights as they should be' },
+    ];
+  return problems.map((message) => ({ check: 'objects', level: 'error', message, mend: 'kw db migrate' }));
 }
 
 async function examineExtension(client: SqlClient, flavour: Flavour): Promise<Finding[]> {

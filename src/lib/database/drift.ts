@@ -105,3 +105,20 @@ async function hasRecord(client: SqlClient): Promise<boolean> {
   const { rows } = await client.query("SELECT to_regclass('kw.expected_objects') IS NOT NULL AS exists");
   return rows[0]?.exists === true;
 }
+
+/** Views and rights that are not as the settings `read_scope` and `anonymous_read` say: one sentence each. */
+export async function findRightsProblems(client: SqlClient): Promise<string[]> {
+  if (!(await hasScopes(client))) return [];
+  const { rows } = await client.query('SELECT problem FROM kw.rights_problems() AS problem');
+  return rows.map((row) => String(row.problem));
+}
+
+/** Makes them so. In the caller's transaction, as kw_owner. */
+export async function applyRights(client: SqlClient): Promise<void> {
+  if (await hasScopes(client)) await client.query('SELECT kw.apply_rights()');
+}
+
+async function hasScopes(client: SqlClient): Promise<boolean> {
+  const { rows } = await client.query("SELECT to_regproc('kw.rights_problems') IS NOT NULL AS exists");
+  return rows[0]?.exists === true;
+}

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { KwError } from '../errors.ts';
 import { packageRoot, readSql } from '../packageRoot.ts';
 import { extensionSchema } from './chunks.ts';
-import { findDrift, mendDrift, recordObjects } from './drift.ts';
+import { applyRights, findDrift, findRightsProblems, mendDrift, recordObjects } from './drift.ts';
 import { isAway } from './errors.ts';
 import { checkServer, chooseFlavour, type Flavour, type SqlClient, timescaleState } from './flavour.ts';
 
@@ -147,6 +147,7 @@ async function run(client: SqlClient, options: MigrateOptions): Promise<MigrateR
     await inTransaction(client, 'SELECT', 'the record of what was made', async () => {
       await client.query('SET LOCAL ROLE kw_owner');
       await recordObjects(client);
+      await applyRights(client);
     });
   }
   return {
@@ -162,12 +163,16 @@ async function run(client: SqlClient, options: MigrateOptions): Promise<MigrateR
 /** Restores what somebody changed since the last migration; their names. */
 async function mend(client: SqlClient, options: MigrateOptions): Promise<string[]> {
   const drift = await findDrift(client);
-  if (drift.length === 0) return [];
-  const names = drift.map(({ expected, problem }) => `${expected.kind} ${expected.name} (was ${problem})`);
+  const names = [
+    ...drift.map(({ expected, problem }) => `${expected.kind} ${expected.name} (was ${problem})`),
+    ...(await findRightsProblems(client)).map((problem) => `rights (${problem})`),
+  ];
+  if (names.length === 0) return [];
   for (const name of names) options.onProgress?.(`restoring ${name}`);
   await inTransaction(client, 'SELECT', 'restoring what was changed', async () => {
     await client.query('SET LOCAL ROLE kw_owner');
     await mendDrift(client, drift);
+    await applyRights(client);
   });
   return names;
 }

@@ -49,6 +49,7 @@ const MARK = 'move_in_progress';
 const NOT_COPIED = [
   'migrations',
   'expected_objects',
+  'scoped_views',
   'settings',
   'metrics',
   'summary_stored',
