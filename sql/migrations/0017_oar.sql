@@ -199,6 +199,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $
 DECLARE
   source kw.job_sources;
   began timestamptz := clock_timestamp();
+  -- What gives rights compares with the start of the transaction.
+  at timestamptz := now();
   running kw.source_job[];
   ended kw.source_job[];
   gone bigint[];
@@ -267,11 +269,11 @@ BEGIN
   -- From here on nothing is asked any more.
   IF cardinality(gone) > 0 THEN
     UPDATE kw.job_nodes n
-    SET stop_time = greatest(n.start_time, coalesce(e.stopped, began))
+    SET stop_time = greatest(n.start_time, coalesce(e.stopped, at))
     FROM unnest(gone) g LEFT JOIN unnest(ended) e ON e.job_id = g
     WHERE n.source = source_name AND n.job_id = g AND n.stop_time IS NULL;
     UPDATE kw.jobs j
-    SET stopped = greatest(j.started, coalesce(e.stopped, began)), state = coalesce(left(e.state, 255), 'unknown')
+    SET stopped = greatest(j.started, coalesce(e.stopped, at)), state = coalesce(left(e.state, 255), 'unknown')
     FROM unnest(gone) g LEFT JOIN unnest(ended) e ON e.job_id = g
     WHERE j.source = source_name AND j.job_id = g;
     IF EXISTS (SELECT FROM kw.promoted_metrics p WHERE p.source = source_name AND p.job_id = ANY (gone)) THEN
@@ -282,7 +284,7 @@ BEGIN
     -- OAR gives jobs a start that may lie up to a second ahead: they have their nodes now.
     INSERT INTO kw.jobs AS j (source, job_id, name_id, owner, state, submitted, started, comment)
     SELECT source_name, r.job_id, r.job_id::text, left(coalesce(nullif(r.owner, ''), 'unknown'), 63),
-      left(r.state, 255), r.submitted, least(r.started, began), left(r.name, 1000)
+      left(r.state, 255), r.submitted, least(r.started, at), left(r.name, 1000)
     FROM unnest(running) r WHERE r.job_id = ANY (fresh)
     ON CONFLICT ON CONSTRAINT jobs_pkey DO UPDATE
     SET stopped = NULL, state = excluded.state, owner = excluded.owner, started = excluded.started
@@ -291,11 +293,11 @@ BEGIN
     DELETE FROM kw.job_nodes n
     WHERE n.source = source_name AND n.job_id = ANY (fresh) AND NOT EXISTS (
       SELECT FROM jsonb_to_recordset(nodes) AS x (job_id bigint, node text, start_time timestamptz)
-      WHERE x.job_id = n.job_id AND x.node = n.node AND least(x.start_time, began) = n.start_time);
+      WHERE x.job_id = n.job_id AND x.node = n.node AND least(x.start_time, at) = n.start_time);
     INSERT INTO kw.job_nodes AS n (source, job_id, node, start_time, stop_time)
-    SELECT DISTINCT ON (x.job_id, x.node, least(x.start_time, began))
-      source_name, x.job_id, x.node, least(x.start_time, began),
-      CASE WHEN x.stop_time IS NOT NULL THEN greatest(x.stop_time, least(x.start_time, began)) END
+    SELECT DISTINCT ON (x.job_id, x.node, least(x.start_time, at))
+      source_name, x.job_id, x.node, least(x.start_time, at),
+      CASE WHEN x.stop_time IS NOT NULL THEN greatest(x.stop_time, least(x.start_time, at)) END
     FROM jsonb_to_recordset(nodes) AS x (job_id bigint, node text, start_time timestamptz, stop_time timestamptz)
     WHERE kw.name_problem('node', x.node) IS NULL
     ON CONFLICT ON CONSTRAINT job_nodes_pkey DO UPDATE SET stop_time = excluded.stop_time
@@ -327,6 +329,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
   WHERE s.name = source_name
 $$;
 
+-- It is being asked since then, and has not answered: noted from outside of the transaction that waits.
+CREATE FUNCTION kw.source_attempted(source_name text, since timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
+  UPDATE kw.job_sources s SET attempted_at = since WHERE s.name = source_name
+$$;
+
 -- What an error of a foreign server means for its source: it is away, slow, or not what it should be.
 CREATE FUNCTION kw.source_state_of(sqlstate_code text, problem text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -346,10 +354,15 @@ DECLARE
   code text;
 BEGIN
   BEGIN
-    PERFORM kw.sync_source(source_name, unless_newer);
+    IF NOT kw.sync_source(source_name, unless_newer) THEN
+      -- Another session waits for it still: what was found stays true.
+      UPDATE kw.job_sources s SET checked_at = clock_timestamp()
+      WHERE s.name = source_name AND s.state IN ('away', 'slow', 'wrong') AND s.checked_at < now() - interval '5 seconds';
+    END IF;
   EXCEPTION WHEN query_canceled OR OTHERS THEN
     GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, code = RETURNED_SQLSTATE;
-    PERFORM kw.source_failed(source_name, kw.source_state_of(code, problem || coalesce(detail, '')), kw.source_words(problem, detail));
+    PERFORM kw.source_failed(
+      source_name, kw.source_state_of(code, problem || coalesce(detail, '')), kw.source_words(problem, detail));
   END;
   RETURN (SELECT s.state FROM kw.job_sources s WHERE s.name = source_name);
 END
@@ -481,11 +494,108 @@ BEGIN
 END
 $$;
 
+-- As before; and nodes that join a job get what it asked for as what it asked for.
+CREATE OR REPLACE FUNCTION kw.job_start(
+  job bigint,
+  nodes text[],
+  owner text DEFAULT NULL,
+  source text DEFAULT 'kw',
+  started timestamptz DEFAULT now(),
+  name_id text DEFAULT NULL,
+  submitted timestamptz DEFAULT NULL,
+  comment text DEFAULT NULL,
+  state text DEFAULT 'running'
+) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  caller text := kw.require_caller();
+  wanted_owner text := coalesce(owner, caller);
+  old_owner text;
+  node text;
+  new_nodes text[];
+BEGIN
+  IF NOT kw.is_scheduler() THEN
+    IF NOT (SELECT s.value = 'true' FROM kw.settings s WHERE s.name = 'users_start_jobs') THEN
+      RAISE EXCEPTION 'only a scheduler may start jobs here' USING ERRCODE = 'insufficient_privilege',
+        HINT = 'ask for the role kw_scheduler, or for users_start_jobs = true in kw.settings';
+    END IF;
+    IF wanted_owner <> caller THEN
+      RAISE EXCEPTION 'only a scheduler may start jobs of others' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+  END IF;
+  IF job IS NULL OR cardinality(nodes) IS NULL OR cardinality(nodes) = 0 THEN
+    RAISE EXCEPTION 'a job needs a number and nodes' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF cardinality(nodes) > 65536 THEN
+    RAISE EXCEPTION 'more than 65536 nodes' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  PERFORM kw.check_name('source', source);
+  PERFORM kw.check_name('owner', wanted_owner);
+  PERFORM kw.check_name('state', state);
+  IF name_id IS NOT NULL THEN
+    PERFORM kw.check_name('job', name_id);
+  END IF;
+  IF octet_length(comment) > 4096 THEN
+    RAISE EXCEPTION 'the comment has more than 4096 bytes' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  FOREACH node IN ARRAY nodes LOOP
+    PERFORM kw.check_name('node', node);
+  END LOOP;
+
+  INSERT INTO kw.jobs AS j (source, job_id, name_id, owner, state, submitted, started, comment)
+  VALUES (source, job, coalesce(name_id, job::text), wanted_owner, state, submitted, started, comment)
+  ON CONFLICT ON CONSTRAINT jobs_pkey DO NOTHING;
+  SELECT j.owner INTO old_owner FROM kw.jobs j WHERE j.source = source AND j.job_id = job FOR UPDATE;
+  IF old_owner <> wanted_owner AND (NOT kw.is_scheduler() OR owner IS NOT NULL) THEN
+    RAISE EXCEPTION 'job % belongs to %', job, old_owner USING ERRCODE = 'insufficient_privilege';
+  END IF;
+
+  UPDATE kw.job_nodes n SET start_time = started
+  WHERE n.source = source AND n.job_id = job AND n.node = ANY (nodes) AND n.stop_time IS NULL
+    AND n.start_time > started
+    AND NOT EXISTS (
+      SELECT FROM kw.job_nodes o
+      WHERE o.source = source AND o.job_id = job AND o.node = n.node AND o.stop_time > started);
+  WITH joined AS (
+    INSERT INTO kw.job_nodes AS made (source, job_id, node, start_time)
+    SELECT DISTINCT source, job, d, started FROM unnest(nodes) d
+    WHERE NOT EXISTS (
+      SELECT FROM kw.job_nodes o
+      WHERE o.source = source AND o.job_id = job AND o.node = d
+        AND (o.stop_time IS NULL OR (o.start_time <= started AND o.stop_time > started)))
+    ON CONFLICT ON CONSTRAINT job_nodes_pkey DO UPDATE SET stop_time = NULL
+    RETURNING made.node
+  )
+  SELECT coalesce(array_agg(joined.node), '{}') INTO new_nodes FROM joined;
+
+  UPDATE kw.jobs j SET
+    state = CASE WHEN running.now THEN state ELSE j.state END,
+    started = least(j.started, started),
+    stopped = CASE WHEN running.now THEN NULL ELSE j.stopped END,
+    name_id = coalesce(name_id, j.name_id),
+    submitted = coalesce(submitted, j.submitted),
+    comment = coalesce(comment, j.comment)
+  FROM (
+    SELECT EXISTS (
+      SELECT FROM kw.job_nodes n WHERE n.source = source AND n.job_id = job AND n.stop_time IS NULL) AS now
+  ) running
+  WHERE j.source = source AND j.job_id = job;
+
+  INSERT INTO kw.promoted_metrics AS p (device_id, metric_id, job_id, source, owner, expires_at, origin)
+  SELECT DISTINCT d, e.metric_id, job, source, e.owner, e.expires_at, e.origin
+  FROM unnest(new_nodes) d, kw.promoted_metrics e
+  WHERE e.source = source AND e.job_id = job
+  ON CONFLICT ON CONSTRAINT promoted_metrics_device_id_metric_id_source_job_id_owner_key DO NOTHING;
+  RETURN cardinality(new_nodes);
+END
+$$;
+
 REVOKE ALL ON FUNCTION kw.is_read, kw.source_problem, kw.rebuild_nodetime_by_job, kw.node_expression, kw.make_oar_views,
-  kw.import_oar, kw.make_site_view, kw.sync_source, kw.source_failed, kw.source_state_of, kw.try_source, kw.source_words,
+  kw.import_oar, kw.make_site_view, kw.sync_source, kw.source_failed, kw.source_attempted, kw.source_state_of, kw.try_source, kw.source_words,
   kw.job_nodetimes, kw.end_forgotten_promotions FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.job_nodetimes TO kw_reader, kw_writer, kw_scheduler;
-GRANT EXECUTE ON FUNCTION kw.try_source, kw.source_failed TO kw_collector;
+GRANT EXECUTE ON FUNCTION kw.try_source, kw.source_attempted, kw.source_failed TO kw_collector;
 
 -- Takes away what was made for a source. What was seen of its jobs stays, as jobs that kw was told of; those that
 -- run are ended, with what is enabled for them.

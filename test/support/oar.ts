@@ -52,6 +52,8 @@ export interface Oar {
     seconds?: number;
     properties?: string;
     array?: number;
+    /** Not to begin before oarresume. */
+    hold?: boolean;
     user?: string;
   }): Promise<number[]>;
   cancel(...jobs: readonly number[]): Promise<void>;
@@ -134,7 +136,7 @@ export async function startOar({ nodes }: OarOptions): Promise<Oar> {
     port,
     connect: () => openClient(oarTarget(port, 'oar')),
     run,
-    async submit({ types = [], resources, seconds, properties, array, user }) {
+    async submit({ types = [], resources, seconds, properties, array, hold, user }) {
       const stdout = await run(
         'oarsub',
         [
@@ -143,6 +145,7 @@ export async function startOar({ nodes }: OarOptions): Promise<Oar> {
           resources,
           ...(properties === undefined ? [] : ['-p', properties]),
           ...(array === undefined ? [] : ['--array', String(array)]),
+          ...(hold ? ['--hold'] : []),
           `sleep ${seconds ?? 3600}`,
         ],
         user,

@@ -25,6 +25,7 @@ import { Complaints } from './complaints.ts';
 import { DatabaseLink } from './databaseLink.ts';
 import { type CollectorIdentity, DatabaseStore } from './databaseStore.ts';
 import { type AnyTarget, Fleet, type FleetChange } from './fleet.ts';
+import { JobSync } from './jobSync.ts';
 import { Maintenance } from './maintenance.ts';
 import { PromotionSet } from './promotions.ts';
 import { Reporter } from './reporter.ts';
@@ -68,6 +69,7 @@ export class Collector {
   readonly #reporter: Reporter;
   readonly #link: DatabaseLink;
   readonly #maintenance: Maintenance;
+  readonly #jobs: JobSync;
   readonly #catalogue = new Catalogue();
   /** Counters of targets that are not configured any more. */
   readonly #gone = { missed: 0 };
@@ -148,10 +150,13 @@ export class Collector {
     this.#link = new DatabaseLink(database, {
       collectorId: identity.id,
       onPromotions: (promotions) => this.#promote(new PromotionSet(promotions)),
+      onSources: (sources) => this.#jobs.configure(sources),
+      onJobs: () => this.#jobs.notified(),
       onProblem: (problem) => logger.debug({ problem }, 'no link to the database'),
       publish: (client, first) => this.#reporter.publish(client, first),
     });
     this.#maintenance = new Maintenance(database, logger);
+    this.#jobs = new JobSync(database, logger);
   }
 
   async start(entries: readonly MetricEntry[]): Promise<void> {
@@ -213,7 +218,7 @@ export class Collector {
     this.flush();
     const lost = await this.writer.stop(patienceMs());
     this.#reporter.statusChanged();
-    await Promise.all([this.#link.stop(), this.#maintenance.stop()]);
+    await Promise.all([this.#link.stop(), this.#maintenance.stop(), this.#jobs.stop()]);
     return lost;
   }
 

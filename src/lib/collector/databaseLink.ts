@@ -11,6 +11,7 @@ import type { Client } from 'pg';
 import { type DatabaseTarget, openClient } from '../database/connection.ts';
 import { readSql } from '../packageRoot.ts';
 import { destroyClient } from './databaseStore.ts';
+import type { SyncedSource } from './jobSync.ts';
 import type { Promotion } from './promotions.ts';
 
 /** What is told, and what is heard. */
@@ -18,6 +19,10 @@ export interface LinkContent {
   readonly collectorId: string;
   /** Called when the promotions in force were read and are not the same as before. */
   onPromotions(promotions: Promotion[]): void;
+  /** Called when the schedulers to be asked were read and are not the same as before. */
+  onSources(sources: SyncedSource[]): void;
+  /** A scheduler says that a job begins or ends. */
+  onJobs(): void;
   onProblem(problem: string): void;
   /** Tells through this client what is due; called on each tick, and `first` after each connect. */
   publish(client: Client, first: boolean): Promise<void>;
@@ -41,6 +46,7 @@ export class DatabaseLink {
   #problem: string | undefined;
   /** What was read last, to compare. */
   #promotions: string | undefined;
+  #sources = '[]';
 
   constructor(target: DatabaseTarget, content: LinkContent) {
     this.#target = target;
@@ -89,18 +95,23 @@ export class DatabaseLink {
       lost ??= new Error('the connection ended');
       this.#wake?.();
     });
-    client.on('notification', () => {
+    client.on('notification', ({ channel, payload }) => {
+      if (channel === 'kw_jobs' && payload !== 'sources') {
+        this.#content.onJobs();
+        return;
+      }
       this.#promotionsDueAtMs = 0;
       this.#wake?.();
     });
     try {
-      await unlessSilent(client, client.query('LISTEN kw_promotions'));
+      await unlessSilent(client, client.query('LISTEN kw_promotions; LISTEN kw_jobs'));
       this.#promotionsDueAtMs = 0;
       for (let first = true; !this.#stopped; first = false) {
         if (lost) throw lost;
         if (performance.now() >= this.#promotionsDueAtMs) {
           this.#promotionsDueAtMs = performance.now() + PROMOTIONS_EVERY_MS;
           await unlessSilent(client, this.#readPromotions(client));
+          await unlessSilent(client, this.#readSources(client));
           this.#problem = undefined;
         }
         await unlessSilent(client, this.#content.publish(client, first));
@@ -127,6 +138,14 @@ export class DatabaseLink {
         expiresAtUs: row.expires_us === null ? undefined : Number(row.expires_us),
       })),
     );
+  }
+
+  async #readSources(client: Client): Promise<void> {
+    const { rows } = await client.query<SyncedSource>(readSql('queries/collector_sources'));
+    const text = JSON.stringify(rows);
+    if (text === this.#sources) return;
+    this.#sources = text;
+    this.#content.onSources(rows);
   }
 
   #sleep(delayMs: number): Promise<void> {

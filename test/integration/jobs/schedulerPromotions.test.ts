@@ -109,3 +109,11 @@ it('a mapping goes before the cut at the first dot, which can be switched off', 
   await db.client.query(`UPDATE kw.job_sources SET node_mapping = '{"cut_at_dot": false}'`);
   expect(await of('a.c')).toBe('a.c');
 });
+
+it('nodes that join a job get what it asked for, and lose it when the job asks no more', async () => {
+  await sync('a');
+  await db.client.query("SELECT kw.job_start(7, '{n3}', 'alice', 'slurm')");
+  expect(await inForce()).toEqual(['scheduler n1 a', 'scheduler n2 a', 'scheduler n3 a']);
+  expect(await sync()).toBe(0);
+  expect(await inForce()).toEqual([]);
+});
