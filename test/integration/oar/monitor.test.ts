@@ -1,0 +1,280 @@
+/**
+ * Jobs of a real OAR server and optional metrics of real SNMP agents: what users ask for with `-t monitor=...` is read
+ * while their jobs run, and what kw knows of jobs is what OAR says.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { MetricEntry } from '../../../src/lib/config/model.ts';
+import { pduEntries, type TestCollector, testCollector } from '../../support/collector.ts';
+import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { hasOar, type Oar, startOar } from '../../support/oar.ts';
+import { runKw } from '../../support/runKw.ts';
+import { skipUnless } from '../../support/skip.ts';
+import { type Snmpd, snmpdPath, startSnmpd } from '../../support/snmpd.ts';
+import { waitUntil } from '../../support/waitUntil.ts';
+
+const skipped =
+  skipUnless('an OAR server (and root)', hasOar) || skipUnless('snmpd', snmpdPath !== undefined);
+const NODES = ['node-1', 'node-2', 'node-3'];
+/** How late optional metrics may begin and end. */
+const LATE_S = 2;
+/** OAR's times are whole seconds, rounded. */
+const ROUNDING_S = 1;
+
+describe.skipIf(skipped)('jobs of OAR', () => {
+  let oar: Oar;
+  let db: TestDatabase;
+  let agent: Snmpd;
+  let running: TestCollector;
+  const kw = (...args: string[]) =>
+    runKw(args, { env: { KW_DATABASE_URL: db.url, TZ: 'UTC', KW_LISTEN: 'off' } });
+  const query = async (sql: string, ...values: unknown[]) => (await db.client.query(sql, values)).rows;
+
+  /** Three nodes: one metric that is always read, two that are read on demand. */
+  function entries(): MetricEntry[] {
+    return NODES.flatMap((node, index) => {
+      const of = (name: string, optional: boolean) =>
+        pduEntries(node, agent.addresses[index] as string, agent.port, {
+          outlets: 1,
+          name,
+          optional,
+          updateEveryMs: 500,
+        });
+      return [
+        ...of('always_watt', false),
+        ...of('wattmetre_power_watt', true),
+        ...of('board_power_watt', true),
+      ];
+    });
+  }
+
+  beforeAll(async () => {
+    [db, oar, agent] = await Promise.all([
+      testDatabase(),
+      startOar({ nodes: NODES.map((node) => `${node}.site.example`) }),
+      startSnmpd({ addresses: NODES.length, firstAddress: '127.26.31.1' }),
+    ]);
+    running = await testCollector(db.target);
+    await running.collector.start(entries());
+    expect(await kw('job', 'source', 'add', 'oar', oar.url)).toMatchObject({ code: 0 });
+  }, 60_000);
+  afterAll(async () => {
+    await running?.collector.stop(() => 2_000);
+    await Promise.all([oar?.stop(), agent?.stop()]);
+    await db?.drop();
+  });
+  afterEach(async () => {
+    const jobs = await unfinished();
+    if (jobs.length > 0) await oar.cancel(...jobs);
+    await waitUntil(async () => (await unfinished()).length === 0);
+  });
+
+  async function oarQuery(sql: string): Promise<Record<string, unknown>[]> {
+    const client = await oar.connect();
+    try {
+      return (await client.query(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+  const unfinished = async () =>
+    (await oarQuery("SELECT job_id FROM jobs WHERE state NOT IN ('Terminated', 'Error')")).map(({ job_id }) =>
+      Number(job_id),
+    );
+  const isRunning = async (job: number) => (await oar.stat(job))[0]?.state === 'Running';
+
+  /** What OAR says is to be enabled now: `job node pattern`. */
+  const asked = async () =>
+    (
+      await oarQuery(
+        `SELECT DISTINCT j.job_id || ' ' || split_part(r.network_address, '.', 1) || ' ' || substr(t.type, 9) AS text
+         FROM jobs j JOIN assigned_resources a ON a.moldable_job_id = j.assigned_moldable_job
+         JOIN resources r USING (resource_id) JOIN job_types t USING (job_id)
+         WHERE j.state IN ('toLaunch', 'Launching', 'Running') AND t.type LIKE 'monitor=%' ORDER BY 1`,
+      )
+    ).map(({ text }) => text);
+  const promoted = async () =>
+    (
+      await query(
+        `SELECT job_id || ' ' || device_id || ' ' || metric_id AS text FROM kw.promoted_metrics
+         WHERE source = 'oar' ORDER BY 1`,
+      )
+    ).map(({ text }) => text);
+  /** `job node start stop`, as OAR's command says it and as kw has it. */
+  const saidTimes = async (...jobs: number[]) =>
+    (await oar.stat(...jobs))
+      .flatMap((job) =>
+        job.assigned_network_address.map(
+          (node) => `${job.Job_Id} ${node.split('.')[0]} ${job.startTime} ${job.stopTime || '-'}`,
+        ),
+      )
+      .sort();
+  const knownTimes = async (view: string, ...jobs: number[]) =>
+    (
+      await query(
+        `SELECT job_id || ' ' || node || ' ' || ceil(extract(epoch FROM start_time))
+           || ' ' || coalesce(ceil(extract(epoch FROM stop_time))::text, '-') AS text
+         FROM kw.${view} WHERE source = 'oar' AND job_id = ANY ($1)`,
+        jobs,
+      )
+    )
+      .map(({ text }) => text)
+      .sort();
+
+  test('what a user asks for is read on the nodes of the job, from its start to its end, and is its answer', async () => {
+    const [job = 0] = await oar.submit({
+      types: ['monitor=wattmetre.*'],
+      resources: 'network_address=2,walltime=1:0:0',
+      user: 'daemon',
+    });
+    await waitUntil(() => isRunning(job));
+    await waitUntil(async () => (await rowsOf('wattmetre_power_watt')).length >= 12);
+    await oar.cancel(job);
+    await waitUntil(async () => !(await isRunning(job)));
+    const [said] = await oar.stat(job);
+    // The collector goes on beyond the end if it goes on at all.
+    await new Promise((resolve) => setTimeout(resolve, (LATE_S + ROUNDING_S) * 1000));
+    await waitUntil(async () => (await promoted()).length === 0);
+
+    const nodes = (said?.assigned_network_address ?? []).map((name) => name.split('.')[0]);
+    const optional = await rowsOf('wattmetre_power_watt');
+    expect(new Set(optional.map(({ device_id }) => device_id))).toEqual(new Set(nodes));
+    for (const node of nodes) {
+      const times = optional.filter(({ device_id }) => device_id === node).map(({ s }) => Number(s));
+      expect(Math.min(...times)).toBeLessThan((said?.startTime ?? 0) + LATE_S + ROUNDING_S / 2);
+      expect(Math.max(...times)).toBeGreaterThan((said?.stopTime ?? 0) - 1.5);
+      expect(Math.max(...times)).toBeLessThan((said?.stopTime ?? 0) + LATE_S + ROUNDING_S / 2);
+    }
+    expect(await rowsOf('board_power_watt')).toEqual([]);
+
+    // Exactly the rows of its nodes within the times that OAR says.
+    const expected = await query(
+      `SELECT device_id, metric_id, value, extract(epoch FROM timestamp)::numeric(20, 6)::text AS s FROM kw.metrics
+       WHERE device_id = ANY ($1) AND timestamp BETWEEN to_timestamp($2) AND to_timestamp($3)`,
+      nodes,
+      said?.startTime,
+      said?.stopTime,
+    );
+    const answer = await kw('query', '--job', String(job), '--format', 'csv');
+    expect(answer.code).toBe(0);
+    const [head = '', ...lines] = answer.stdout.trim().split('\n');
+    expect(head).toMatch(/^timestamp,device_id,metric_id,value/);
+    const got = lines.map((line) => {
+      const [time = '', device, metric, value] = line.split(',');
+      const [whole, fraction] = /^(.*)\.(\d{6})/.exec(time)?.slice(1) ?? [];
+      return `${device} ${metric} ${value} ${Date.parse(`${whole}Z`) / 1000}.${fraction}`;
+    });
+    expect(expected.length).toBeGreaterThan(10);
+    expect(got.toSorted()).toEqual(
+      expected.map((row) => `${row.device_id} ${row.metric_id} ${row.value} ${row.s}`).sort(),
+    );
+    const shown = JSON.parse((await kw('job', 'show', '--job', `oar:${job}`, '--json')).stdout);
+    expect(shown).toMatchObject({ source: 'oar', owner: 'daemon', state: said?.state, enabled: [] });
+    expect(shown.values.map(({ metric_id }: { metric_id: string }) => metric_id)).toEqual([
+      'always_watt',
+      'wattmetre_power_watt',
+    ]);
+  });
+
+  const rowsOf = (metric: string) =>
+    query(
+      'SELECT device_id, extract(epoch FROM timestamp) AS s FROM kw.metrics WHERE metric_id = $1 ORDER BY timestamp',
+      metric,
+    );
+
+  test('two jobs share a node with patterns of their own; one that waits, or is cancelled then, has nothing', async () => {
+    const share = { resources: "{network_address='node-1.site.example'}/network_address=1,walltime=1:0:0" };
+    const [first = 0] = await oar.submit({ types: ['timesharing=*,*', 'monitor=wattmetre.*'], ...share });
+    const [second = 0] = await oar.submit({
+      types: ['timesharing=*,*', 'monitor=board.*', 'monitor'],
+      ...share,
+    });
+    const [pending = 0] = await oar.submit({ types: ['monitor=always.*'], ...share });
+    await waitUntil(async () => (await isRunning(first)) && (await isRunning(second)));
+    const enabled = [`${first} node-1 wattmetre.*`, `${second} node-1 .*`, `${second} node-1 board.*`];
+    await waitUntil(async () => (await promoted()).length === 3, 2_000);
+    expect(await promoted()).toEqual(enabled.sort());
+    expect((await oar.stat(pending))[0]?.state).toBe('Waiting');
+    expect(await knownTimes('nodetime_by_job', first, second, pending)).toEqual(
+      await saidTimes(first, second, pending),
+    );
+
+    // By hand beside it: neither touches the other's.
+    await query("SELECT kw.enable_metrics('{node-1}', 'by_hand')");
+    await oar.cancel(pending);
+    await oar.cancel(second);
+    await waitUntil(async () => !(await isRunning(second)));
+    await waitUntil(async () => (await promoted()).length === 1, 2_000);
+    expect(await promoted()).toEqual([`${first} node-1 wattmetre.*`]);
+    expect(await query("SELECT FROM kw.promoted_metrics WHERE metric_id = 'by_hand'")).toHaveLength(1);
+    expect(await query('SELECT FROM kw.nodetime_by_job WHERE job_id = $1', pending)).toEqual([]);
+    expect(await query('SELECT FROM kw.nodetime_local WHERE job_id = $1', pending)).toEqual([]);
+    await query('SELECT kw.disable_metrics(NULL)');
+  });
+
+  test('types and names that are made to break kw do not', async () => {
+    const hostile = [
+      "monitor=a'; DROP TABLE kw.jobs; --",
+      'monitor=(a+)+$',
+      'monitor=((x{50}){50}){50}',
+      'monitor=',
+    ];
+    // OAR itself stumbles over quotes in types, so they come in behind its back.
+    const [job = 0] = await oar.submit({
+      types: ['monitor=x'],
+      resources: 'network_address=1,walltime=1:0:0',
+      hold: true,
+    });
+    const client = await oar.connect();
+    await client.query('UPDATE jobs SET job_name = $2 WHERE job_id = $1', [job, `o'brien"; --\\`]);
+    await client.query("DELETE FROM job_types WHERE job_id = $1 AND type LIKE 'monitor%'", [job]);
+    await client.query('INSERT INTO job_types (job_id, type) SELECT $1, unnest($2::text[])', [job, hostile]);
+    await client.end();
+    await oar.run('oarresume', [String(job)], 'root');
+    await waitUntil(() => isRunning(job));
+    await waitUntil(async () => (await promoted()).length === 3, 2_000);
+    expect(await query('SELECT DISTINCT device_id FROM kw.promoted_metrics')).toEqual([
+      { device_id: expect.stringMatching(/^node-\d$/) },
+    ]);
+    expect(await query('SELECT comment FROM kw.jobs WHERE job_id = $1', job)).toEqual([
+      { comment: `o'brien"; --\\` },
+    ]);
+    const before = (await rowsOf('always_watt')).length;
+    await waitUntil(async () => (await rowsOf('always_watt')).length > before + 6);
+  });
+
+  test('many jobs that begin and end at once are known as OAR knows them, at each step and at the end', async () => {
+    const jobs = await oar.submit({
+      types: ['timesharing=*,*', 'monitor=wattmetre.*'],
+      resources: 'network_address=2,walltime=1:0:0',
+      array: 40,
+    });
+    expect(jobs).toHaveLength(40);
+    let steps = 0;
+    const compare = async () => {
+      steps++;
+      // Both move: what OAR said before and says after is the same, and kw has it within the time.
+      await waitUntil(async () => {
+        const before = await asked();
+        const here = await promoted();
+        return before.join() === here.join() && before.join() === (await asked()).join();
+      }, 4_000);
+    };
+    await waitUntil(async () => (await asked()).length > 0);
+    await compare();
+    await waitUntil(async () => (await asked()).length === 80, 20_000);
+    await compare();
+    expect(await knownTimes('nodetime_by_job', ...jobs)).toEqual(await saidTimes(...jobs));
+    await oar.cancel(...jobs.slice(0, 20));
+    await waitUntil(async () => (await asked()).length <= 40, 20_000);
+    await compare();
+    await oar.cancel(...jobs.slice(20));
+    await waitUntil(async () => (await unfinished()).length === 0, 20_000);
+    await compare();
+    expect(steps).toBe(4);
+    expect(await promoted()).toEqual([]);
+    const said = await saidTimes(...jobs);
+    expect(said).toHaveLength(80);
+    expect(await knownTimes('nodetime_by_job', ...jobs)).toEqual(said);
+    expect(await knownTimes('nodetime_local', ...jobs)).toEqual(said);
+  });
+});
