@@ -1,6 +1,6 @@
 /** `GET /stream` of a real server on a real database. */
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { EventParser, type ServerEvent } from '../../../src/lib/live/events.ts';
+import { EventParser, type ServerEvent } from '../../../src/lib/live/eventParser.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { type TestServer, testServer } from '../../support/server.ts';
 

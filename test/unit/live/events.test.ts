@@ -1,6 +1,7 @@
 /** Server-sent events as they are written and read. */
 import { describe, expect, it } from 'vitest';
-import { EventParser, HEARTBEAT, messageEvent, rowsEvent } from '../../../src/lib/live/events.ts';
+import { EventParser } from '../../../src/lib/live/eventParser.ts';
+import { HEARTBEAT, messageEvent, rowsEvent } from '../../../src/lib/live/events.ts';
 
 const series = { id: 0, deviceId: 'a "b"\n', metricId: 'power', labels: '{"x":"\\n\\n"}' };
 const rows = [
