@@ -1,6 +1,6 @@
 /**
- * Builds dist/: one ES module for each command, with what they share in chunks, and the manifest that spares
- * oclif from loading every command to know their names and flags.
+ * Builds dist/: one ES module for each command, with what they share in chunks, the page of kw serve in web/, and the
+ * manifest that spares oclif from loading every command to know their names and flags.
  *
  *   node scripts/build.js            builds if the sources differ from those of the last build
  *   node scripts/build.js --clean    builds in any case and leaves nothing else in dist/, for npm pack
@@ -68,6 +68,7 @@ function fingerprint() {
   const hash = createHash('sha256');
   const files = [
     ...filesBelow(join(root, 'src')),
+    ...filesBelow(join(root, 'web')),
     join(root, 'package.json'),
     fileURLToPath(import.meta.url),
   ];
@@ -149,6 +150,29 @@ async function bundle() {
   return result.outputFiles;
 }
 
+/** The page: everything that a browser loads comes from here, uPlot included. */
+async function bundlePage() {
+  const { build } = await import('esbuild');
+  const web = join(root, 'web');
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [join(web, 'page.ts'), join(web, 'page.css')],
+    outdir: join(dist, 'web'),
+    bundle: true,
+    format: 'esm',
+    target: ['chrome111', 'firefox115', 'safari16.4'],
+    legalComments: 'none',
+    minify: true,
+    write: false,
+    logLevel: 'warning',
+  });
+  const asTheyAre = ['index.html', 'icon.svg'].map((name) => ({
+    path: join(dist, 'web', name),
+    contents: readFileSync(join(web, name)),
+  }));
+  return [...result.outputFiles, ...asTheyAre];
+}
+
 function install(outputFiles, clean) {
   const isChunk = (path) => path.includes(`${join(dist, 'chunks')}`);
   const inOrder = [...outputFiles].sort((a, b) => Number(isChunk(b.path)) - Number(isChunk(a.path)));
@@ -187,7 +211,7 @@ export async function build({ clean = false } = {}) {
   return withLock(async () => {
     if (!clean && isFresh()) return false;
     const stamp = fingerprint();
-    install(await bundle(), clean);
+    install([...(await bundle()), ...(await bundlePage())], clean);
     await writeManifest();
     writeFileSync(stampFile, stamp);
     return true;

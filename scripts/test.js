@@ -46,6 +46,7 @@ try {
 if (vitestArgs.length === 0) {
   check('biome', ['check', '--error-on-warnings', '.']);
   check('tsc', ['--noEmit']);
+  check('tsc of the page', ['--noEmit', '-p', 'web']);
   check('knip', []);
 }
 mkdirSync(dirname(resultsFile), { recursive: true });

@@ -201,6 +201,7 @@ export class Charts {
     return {
       width: this.#host.clientWidth,
       height,
+      padding: [10, 24, 0, 0],
       legend: { show: false },
       tzDate: (seconds) =>
         zone === 'utc' ? uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : new Date(seconds * 1000),
@@ -214,7 +215,11 @@ export class Charts {
         y: { range: (_plot, min, max) => rangeOf(min, max) },
       },
       axes: [
-        axis,
+        {
+          ...axis,
+          space: 70,
+          values: (_plot, times, _axis, _space, step) => tickTexts(times, step, zone ?? 'local'),
+        },
         {
           ...axis,
           size: (_plot, values) =>
@@ -226,7 +231,8 @@ export class Charts {
         {},
         ...lines.flatMap(({ key }): uPlot.Series[] => {
           const stroke = this.colourOf(key);
-          const edge: uPlot.Series = { stroke, width: 0, points: { show: false } };
+          // Thin, so that the mean is told from it and a peak of one column is still seen.
+          const edge: uPlot.Series = { stroke: `${stroke}99`, width: 1, points: { show: false } };
           return [
             { stroke, width: 1.5, dash: this.dashOf(key), points: { show: isSparse, size: 5, fill: stroke } },
             edge,
@@ -281,6 +287,7 @@ export class Charts {
     ctx.save();
     ctx.font = `${11 * scale}px system-ui, "DejaVu Sans", sans-serif`;
     ctx.textBaseline = 'top';
+    ctx.textAlign = 'left';
     const line = (at: number, text: string, style: string, dash: number[]) => {
       const x = plot.valToPos(at, 'x', true);
       if (!(x >= bbox.left && x <= bbox.left + bbox.width)) return;
@@ -301,6 +308,19 @@ export class Charts {
       line(at, name || `step ${index + 1}`, colour('mark'), [5, 3]);
     ctx.restore();
   }
+}
+
+/** As many parts of the time as the step needs; the day below the first of each day. */
+function tickTexts(times: readonly number[], stepS: number, zone: Zone): string[] {
+  let day = '';
+  return times.map((at) => {
+    const [date = '', time = ''] = timeText(at, zone, stepS).split(' ');
+    const clock = stepS >= 60 ? time.slice(0, 5) : time;
+    if (stepS >= 86_400) return date;
+    if (date === day) return clock;
+    day = date;
+    return `${clock}\n${date}`;
+  });
 }
 
 /** Points where values are so few that the line alone would hide them. */

@@ -548,6 +548,12 @@ for (const id of ['from', 'to'] as const) {
   });
 }
 
+/** Where there is little room, what was chosen makes way for what is seen. */
+function setChooseOpen(isOpen: boolean): void {
+  byId('choose-toggle').setAttribute('aria-expanded', String(isOpen));
+}
+
+on('choose-toggle', () => setChooseOpen(byId('choose-toggle').getAttribute('aria-expanded') === 'false'));
 byId('choose').addEventListener('submit', (event) => event.preventDefault());
 byId('rate').addEventListener('change', () => change({ rate: byId<HTMLInputElement>('rate').checked }));
 zoneSelect.addEventListener('change', () => show());
@@ -634,4 +640,5 @@ async function begin(): Promise<void> {
 view = { ...EMPTY_VIEW, ...view };
 showToken();
 applyTheme();
+setChooseOpen(!isWhole(view));
 void begin();

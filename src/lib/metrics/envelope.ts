@@ -95,8 +95,9 @@ export async function readEnvelope(
     limit: pixels * MAX_SERIES * 2,
   };
   let columnUs = Math.max(1, Math.ceil((toUs - fromUs + 1) / pixels));
+  // One column is asked for its figures, which are those of the values as long as there are not too many.
   const summary =
-    columnUs >= BUCKET_US ||
+    (columnUs >= BUCKET_US && pixels > 1) ||
     (toUs - fromUs > SHORT_US && (await countValues(client, values, fromUs)) > maxValues);
   let firstUs = fromUs;
   if (summary) {

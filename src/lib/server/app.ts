@@ -11,9 +11,11 @@ import type { ClientPool } from './clientPool.ts';
 import { makeContext } from './context.ts';
 import { registerOpenapi } from './openapi.ts';
 import { HttpProblem, problemBody, toProblem } from './problem.ts';
+import { registerChoices } from './routes/choices.ts';
 import { registerEnvelope } from './routes/envelope.ts';
 import { registerGrid5000 } from './routes/grid5000.ts';
 import { registerHealth } from './routes/health.ts';
+import { registerPage } from './routes/page.ts';
 import { registerRpc } from './routes/rpc.ts';
 import { registerStream } from './routes/stream.ts';
 
@@ -91,6 +93,8 @@ export function buildApp(options: ServerOptions): FastifyInstance {
     registerGrid5000(routes, context);
     registerEnvelope(routes, context);
     registerStream(routes, context);
+    registerChoices(routes, context);
+    registerPage(routes, context);
   });
   return app;
 }

@@ -1,10 +1,25 @@
 /** `devices`, `metrics`, `labels`, `from` and `to` as kw's own routes have them: patterns as on the command line. */
 import type { Client } from 'pg';
 import { resolveSelection, type Selection } from '../metrics/selection.ts';
+import type { ParameterDescription } from './openapi.ts';
 import type { RawParameters } from './parameters.ts';
 import { HttpProblem } from './problem.ts';
 
 export const SELECTION_PARAMETERS = ['devices', 'metrics', 'labels', 'from', 'to'] as const;
+
+/** For the OpenAPI document. */
+export const SELECTION_DESCRIPTIONS: Readonly<Record<string, ParameterDescription>> = {
+  devices: { type: 'string', description: 'devices and aliases, a list', example: 'node-1,node-2' },
+  metrics: { type: 'string', description: 'metrics or patterns with `*`, a list', example: 'wattmetre_*' },
+  labels: { type: 'string', description: 'only series with this label', example: 'mode=idle' },
+};
+export const TIME_DESCRIPTIONS: Readonly<Record<string, ParameterDescription>> = {
+  from: {
+    type: 'string',
+    description: 'begin: ISO 8601, epoch seconds, -2h; default 5 minutes before the end',
+  },
+  to: { type: 'string', description: 'end; default now' },
+};
 
 /** A parameter that may be given several times. */
 export function manyOf(raw: RawParameters, name: string): string[] | undefined {

@@ -2,11 +2,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EventParser, type ServerEvent } from '../../../src/lib/live/eventParser.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
-import { type TestServer, testServer } from '../../support/server.ts';
+import { as, type TestServer, testServer } from '../../support/server.ts';
 
 let db: TestDatabase;
 let server: TestServer;
 const open: AbortController[] = [];
+const headers = as('alice', 'kw_reader');
 
 beforeAll(async () => {
   db = await testDatabase();
@@ -32,7 +33,7 @@ interface Follower {
 async function follow(query: string): Promise<Follower> {
   const stop = new AbortController();
   open.push(stop);
-  const response = await fetch(`${server.url}/stream?${query}`, { signal: stop.signal });
+  const response = await fetch(`${server.url}/stream?${query}`, { headers, signal: stop.signal });
   const parser = new EventParser();
   const events: ServerEvent[] = [];
   const read = async () => {
@@ -119,7 +120,7 @@ describe('the stream', () => {
       ['devices=a%00b', 'BAD_NAME'],
       ['devices=a&metric=power', 'UNKNOWN_PARAMETER'],
     ]) {
-      const response = await fetch(`${server.url}/stream?${query}`);
+      const response = await fetch(`${server.url}/stream?${query}`, { headers });
       expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, code]);
     }
   });
@@ -134,7 +135,9 @@ describe('the stream', () => {
     const socket = connect(Number(port), '127.0.0.1');
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.on('error', () => undefined);
-    socket.write('GET /stream?devices=s-big HTTP/1.1\r\nHost: x\r\n\r\n');
+    const [[name, value] = []] = Object.entries(headers);
+    const head = `${name}: ${value}`;
+    socket.write(`GET /stream?devices=s-big HTTP/1.1\r\nHost: x\r\n${head}\r\n\r\n`);
     socket.pause();
     await settle(2500);
     await db.client.query("INSERT INTO kw.metrics VALUES (now(), 's-big', 'm', 1, '{}')");

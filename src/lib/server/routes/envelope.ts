@@ -3,14 +3,32 @@ import type { FastifyInstance } from 'fastify';
 import { type Envelope, readEnvelope } from '../../metrics/envelope.ts';
 import { formatUtc, nowUs } from '../../time.ts';
 import type { ServerContext } from '../context.ts';
-import { Parameters, type RawParameters } from '../parameters.ts';
-import { SELECTION_PARAMETERS, selectionOf } from '../selectionParameters.ts';
+import { describeRoute } from '../openapi.ts';
+import { Parameters } from '../parameters.ts';
+import { queryParameters } from '../requestParameters.ts';
+import {
+  SELECTION_DESCRIPTIONS,
+  SELECTION_PARAMETERS,
+  selectionOf,
+  TIME_DESCRIPTIONS,
+} from '../selectionParameters.ts';
 
 const DEFAULT_PIXELS = 1000;
 
 export function registerEnvelope(app: FastifyInstance, context: ServerContext): void {
-  app.get('/kw/envelope', async (request, reply) => {
-    const raw = request.query as RawParameters;
+  const description = describeRoute({
+    tag: 'metrics',
+    summary: 'lowest, highest and mean value of each column of a chart',
+    description: 'From the values, or from the 5-minute summary where there are too many of them (`source`).',
+    query: {
+      ...SELECTION_DESCRIPTIONS,
+      ...TIME_DESCRIPTIONS,
+      pixels: { type: 'integer', description: 'columns at most, 1 to 4000', example: 1000 },
+      rate: { type: 'boolean', description: 'counters (`_total`) as values per second' },
+    },
+  });
+  app.get('/kw/envelope', description, async (request, reply) => {
+    const raw = queryParameters(request);
     const parameters = new Parameters(raw, [...SELECTION_PARAMETERS, 'pixels', 'rate']);
     const pixels = parameters.integer('pixels') ?? DEFAULT_PIXELS;
     const rate = parameters.boolean('rate');

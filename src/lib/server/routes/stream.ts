@@ -12,9 +12,11 @@ import type { LookAtWindow } from '../../live/rows.ts';
 import { nowUs } from '../../time.ts';
 import type { Caller } from '../caller.ts';
 import type { ServerContext } from '../context.ts';
-import { Parameters, type RawParameters } from '../parameters.ts';
+import { describeRoute } from '../openapi.ts';
+import { Parameters } from '../parameters.ts';
 import { HttpProblem } from '../problem.ts';
-import { selectionOf } from '../selectionParameters.ts';
+import { queryParameters } from '../requestParameters.ts';
+import { SELECTION_DESCRIPTIONS, selectionOf } from '../selectionParameters.ts';
 
 /** Each costs a query a second. */
 const MAX_FEEDS = 50;
@@ -40,8 +42,15 @@ export function registerStream(app: FastifyInstance, context: ServerContext): vo
   app.addHook('preClose', async () => {
     for (const end of [...streams]) end();
   });
-  app.get('/stream', async (request, reply) => {
-    const raw = request.query as RawParameters;
+  const description = describeRoute({
+    tag: 'metrics',
+    summary: 'rows as they come in, as server-sent events',
+    description: 'Rows of the last ten seconds first, then each row once, late ones within ten seconds too.',
+    query: SELECTION_DESCRIPTIONS,
+    produces: ['text/event-stream'],
+  });
+  app.get('/stream', description, async (request, reply) => {
+    const raw = queryParameters(request);
     new Parameters(raw, ['devices', 'metrics', 'labels']);
     const time = { nowUs: nowUs(), timeZone: context.settings.timeZone };
     const { devices, metrics, labels } = await context.withCaller(
