@@ -67,6 +67,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
   const folder = file ? dirname(file.path) : around.cwd;
   const database = flags.database || env.KW_DATABASE_URL;
   const source = { folder, env };
+  const data = env.KW_DATA_DIR || !file?.dataDir ? dataFolder(env) : resolve(folder, file.dataDir);
   return {
     file: file?.path,
     get databaseUrl() {
@@ -84,7 +85,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       ? resolve(folder, file.metricsDir ?? 'metrics.d')
       : resolve(around.systemFolder, 'metrics.d'),
     timeZone: file?.timeZone,
-    dataFolder: env.KW_DATA_DIR || !file?.dataDir ? dataFolder(env) : resolve(folder, file.dataDir),
+    dataFolder: data,
     logLevel: file?.logLevel ?? 'info',
     listen: file?.listen === 'off' ? undefined : (file?.listen ?? DEFAULT_LISTEN),
     credentials: file?.credentials ?? {},
@@ -102,6 +103,23 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
     },
     jobs: { runningMaxAgeMs: file?.jobs?.runningMaxAgeMs ?? 30 * DAY_MS },
     server: {
+      keysFile: resolve(
+        file?.access?.keysFile === undefined ? data : folder,
+        file?.access?.keysFile ?? 'keys.json',
+      ),
+      get jwtSecret() {
+        return file?.access?.jwtSecret && resolveReferences(file.access.jwtSecret, source);
+      },
+      proxy: file?.access?.proxy,
+      tls: file?.access?.tls && {
+        certificateFile: resolve(folder, file.access.tls.certificateFile),
+        keyFile: resolve(folder, file.access.tls.keyFile),
+      },
+      limits: {
+        userRequests: file?.access?.limits.userRequests ?? 6_000,
+        anonymousRequests: file?.access?.limits.anonymousRequests ?? 1_200,
+        bodyBytes: file?.access?.limits.bodyBytes ?? 16e6,
+      },
       listen: file?.server?.listen ?? DEFAULT_SERVER_LISTEN,
       connections: file?.server?.connections ?? 20,
       bigReads: file?.server?.bigReads ?? 8,

@@ -6,6 +6,7 @@ import { isLoopback, parseListen } from './listen.ts';
 import type { Place } from './model.ts';
 import type { ProblemList } from './place.ts';
 import { hasReference, withoutReferences } from './references.ts';
+import { ACCESS_KEYS, type FileAccess, readServerAccess } from './serverAccess.ts';
 import type { Settings } from './settingsModel.ts';
 import { scalarText, YamlFile } from './yamlFile.ts';
 import { yamlModule } from './yamlModule.ts';
@@ -39,6 +40,7 @@ export interface FileSettings {
   readonly limits?: Partial<Settings['limits']> | undefined;
   readonly jobs?: Partial<Settings['jobs']> | undefined;
   readonly server?: Partial<Settings['server']> | undefined;
+  readonly access?: FileAccess | undefined;
 }
 
 /** Reads kw.yaml; what cannot be read is a problem and left out. */
@@ -72,7 +74,7 @@ export function readSettingsFile(
     collector: readCollector(fields),
     limits: readLimits(fields),
     jobs: readJobs(fields),
-    server: readServer(fields),
+    ...readServer(fields),
   };
   if ((content.stat.mode & 0o004) !== 0) warnAboutReaders(fields, settings);
   return settings;
@@ -226,22 +228,23 @@ function readJobs(fields: Fields): FileSettings['jobs'] {
   return map && defined({ runningMaxAgeMs: map.duration('running_max_age', 60_000, 10 * YEAR_MS) });
 }
 
-function readServer(fields: Fields): FileSettings['server'] {
+function readServer(fields: Fields): Pick<FileSettings, 'server' | 'access'> {
   const map = fields.map('server');
-  map?.refuseUnknown(['listen', 'connections', 'big_reads', 'statement_timeout']);
-  if (map === undefined) return undefined;
+  map?.refuseUnknown(['listen', 'connections', 'big_reads', 'statement_timeout', ...ACCESS_KEYS]);
+  if (map === undefined) return {};
   const field = map.get('listen');
   const text = map.text('listen')?.trim();
   const listen = text === undefined ? undefined : parseListen(text);
   if (field !== undefined && text !== undefined && listen === undefined) {
     map.error(field, 'listen must be an address and a port', 'write 127.0.0.1:9843');
   }
-  return defined({
+  const server = defined({
     listen,
     connections: map.integer('connections', 2, 1000),
     bigReads: map.integer('big_reads', 1, 1000),
     statementTimeoutMs: map.duration('statement_timeout', 100, DAY_MS),
   });
+  return { server, access: readServerAccess(map) };
 }
 
 /** The same object without its undefined fields. */

@@ -43,7 +43,7 @@ export interface Settings {
     readonly runningMaxAgeMs: number;
   };
   /** Of `kw serve`. */
-  readonly server: {
+  readonly server: ServerAccess & {
     readonly listen: { readonly host: string; readonly port: number };
     /** Connections to the database; further requests wait a moment. */
     readonly connections: number;
@@ -51,5 +51,32 @@ export interface Settings {
     readonly bigReads: number;
     /** Bound on each statement for a request. */
     readonly statementTimeoutMs: number;
+  };
+}
+
+/** Who gets in at `kw serve`, how, and how much. */
+export interface ServerAccess {
+  /** Keys of tokens; absolute. It need not exist. */
+  readonly keysFile: string;
+  /** Secret of another issuer of tokens. Resolved when it is asked for, as databaseUrl. */
+  readonly jwtSecret?: string | undefined;
+  /** A proxy that says who the user is. */
+  readonly proxy:
+    | {
+        /** IP addresses and networks in CIDR notation. */
+        readonly addresses: readonly string[];
+        /** Lower case. */
+        readonly userHeader: string;
+        readonly role: 'kw_reader' | 'kw_writer';
+      }
+    | undefined;
+  /** Absolute paths of PEM files; undefined: plain HTTP. */
+  readonly tls: { readonly certificateFile: string; readonly keyFile: string } | undefined;
+  readonly limits: {
+    /** Requests a user may send in a minute. */
+    readonly userRequests: number;
+    /** Requests in a minute from one address that name no user. */
+    readonly anonymousRequests: number;
+    readonly bodyBytes: number;
   };
 }

@@ -31,7 +31,6 @@ export interface ServerOptions {
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** How long a large answer waits for another one to end. */
 const BIG_READ_WAIT_MS = 2_000;
 /** Longest text of one parameter in a path. */
@@ -44,7 +43,7 @@ export function buildApp(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     // Our own line a request, without the query: it may hold what is nobody else's business.
     logger: false,
-    bodyLimit: MAX_BODY_BYTES,
+    bodyLimit: options.settings.server.limits.bodyBytes,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH, ignoreTrailingSlash: true },
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,

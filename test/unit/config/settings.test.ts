@@ -13,8 +13,9 @@ function read(yaml: string, env: NodeJS.ProcessEnv = {}, mode = 0o600) {
     const { settings, problems, references } = settingsOf(folder, env);
     // Read while the folder is there: they are resolved when they are asked for.
     const { databaseUrl, token } = settings;
+    const server = { ...settings.server };
     const lines = problems.map((problem) => formatProblem(problem).replaceAll(folder, 'DIR'));
-    return { settings: { ...settings, databaseUrl, token }, problems: lines, references, folder };
+    return { settings: { ...settings, databaseUrl, token, server }, problems: lines, references, folder };
   });
 }
 
@@ -50,6 +51,11 @@ describe('settings', () => {
           connections: 20,
           bigReads: 8,
           statementTimeoutMs: 300_000,
+          keysFile: expect.stringMatching(/\/kw\/keys\.json$/),
+          jwtSecret: undefined,
+          proxy: undefined,
+          tls: undefined,
+          limits: { userRequests: 6_000, anonymousRequests: 1_200, bodyBytes: 16e6 },
         },
       });
     });
@@ -71,7 +77,16 @@ credentials:
 collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms}
 limits: {max_past: 2y, max_future: 10m, label_sets_per_day: 7}
 jobs: {running_max_age: 60d}
-server: {listen: "[::]:80", connections: 9, big_reads: 3, statement_timeout: 1m}
+server:
+  listen: "[::]:80"
+  connections: 9
+  big_reads: 3
+  statement_timeout: 1m
+  keys: keys/api.json
+  jwt_secret: \${file:secret/pw}
+  proxy: {addresses: "127.0.0.1, 2001:db8::/64", user_header: X-Remote-User, role: reader}
+  tls: {certificate: tls/cert.pem, key: /etc/ssl/key.pem}
+  limits: {user_requests: 100, anonymous_requests: 10, body: 1MB}
 `,
       { MY_TOKEN: 'tok' },
     );
@@ -92,7 +107,21 @@ server: {listen: "[::]:80", connections: 9, big_reads: 3, statement_timeout: 1m}
       collector: { name: 'east', bufferBytes: 64e6, flushIntervalMs: 500, batchRows: 500, phaseGridMs: 5 },
       limits: { maxPastUs: 63_115_200_000_000, maxFutureUs: 600_000_000, labelSetsPerDay: 7 },
       jobs: { runningMaxAgeMs: 5_184_000_000 },
-      server: { listen: { host: '::', port: 80 }, connections: 9, bigReads: 3, statementTimeoutMs: 60_000 },
+      server: {
+        listen: { host: '::', port: 80 },
+        connections: 9,
+        bigReads: 3,
+        statementTimeoutMs: 60_000,
+        keysFile: join(folder, 'keys/api.json'),
+        jwtSecret: 'a/b c',
+        proxy: {
+          addresses: ['127.0.0.1', '2001:db8::/64'],
+          userHeader: 'x-remote-user',
+          role: 'kw_reader',
+        },
+        tls: { certificateFile: join(folder, 'tls/cert.pem'), keyFile: '/etc/ssl/key.pem' },
+        limits: { userRequests: 100, anonymousRequests: 10, bodyBytes: 1e6 },
+      },
     });
   });
 
@@ -158,6 +187,30 @@ server: {listen: "[::]:80", connections: 9, big_reads: 3, statement_timeout: 1m}
 
 describe('a mistake in kw.yaml', () => {
   it.each([
+    [
+      'server: {jwt_secret: abc}',
+      '1:22: error: jwt_secret stands in kw.yaml itself (keep it in a file of its own: ${file:/etc/kwollect/jwt_secret})',
+    ],
+    [
+      'server: {proxy: {addresses: 0.0.0.0/0, user_header: x-user}}',
+      '1:29: error: "0.0.0.0/0" is no address (write 127.0.0.1, 192.0.2.0/24 or 2001:db8::/64; names of hosts are not looked up)',
+    ],
+    [
+      'server: {proxy: {addresses: [10.0.0.1, proxy.local], user_header: x-user}}',
+      '1:29: error: "proxy.local" is no address (write 127.0.0.1, 192.0.2.0/24 or 2001:db8::/64; names of hosts are not looked up)',
+    ],
+    [
+      'server: {proxy: {addresses: 10.0.0.1, user_header: Authorization}}',
+      '1:52: error: user_header is no name of a header of its own (write x-remote-user)',
+    ],
+    [
+      'server: {proxy: {addresses: 10.0.0.1, user_header: x-user, role: admin}}',
+      '1:66: error: role is neither reader nor writer (other roles need a token)',
+    ],
+    [
+      'server: {tls: {key: k.pem}}',
+      '1:15: error: tls needs certificate and key (write the paths of two PEM files)',
+    ],
     ['listn: off', '1:1: error: unknown key "listn" (did you mean "listen"?)'],
     [
       'db_host: localhost',

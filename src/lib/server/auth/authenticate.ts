@@ -1,11 +1,44 @@
-/** Finds out who sends a request. For now nobody is known. */
+/** Finds out who sends a request before any handler runs, and bounds how many requests each may send. */
 import type { FastifyInstance } from 'fastify';
-import { ANONYMOUS } from '../caller.ts';
+import { addressList } from '../../config/serverAccess.ts';
 import type { ServerContext } from '../context.ts';
+import { HttpProblem } from '../problem.ts';
+import { identify } from './identify.ts';
+import { registerJwt } from './jwt.ts';
+import { KeyRing } from './keyRing.ts';
+import { rateLimits } from './rateLimits.ts';
+import { RevocationList } from './revocations.ts';
 
-export function registerAuthentication(app: FastifyInstance, _context: ServerContext): void {
+/** @throws KwError when the keys cannot be trusted: WEAK_SECRET, KEYS_UNSAFE, KEYS_UNREADABLE, KEYS_INVALID */
+export function registerAuthentication(app: FastifyInstance, context: ServerContext): void {
+  const { proxy, keysFile, jwtSecret, limits } = context.settings.server;
+  const keyRing = new KeyRing({
+    keysFile,
+    jwtSecret,
+    onProblem: ({ message, hint }) => context.log.error({ hint }, `${message}; the keys before hold on`),
+  });
+  const rates = rateLimits(app, limits);
+  const options = {
+    keyRing,
+    revocations: new RevocationList(context.pool),
+    checkSignature: registerJwt(app),
+    proxy,
+    proxyAddresses: addressList(proxy?.addresses ?? []),
+  };
   app.decorateRequest('caller', null as never);
   app.addHook('onRequest', async (request) => {
-    request.caller = ANONYMOUS;
+    try {
+      request.caller = await identify(request, options);
+    } catch (error) {
+      if (error instanceof HttpProblem && error.status < 500) {
+        context.log.debug({ address: request.ip, code: error.code }, 'refused a request');
+        await rates.countRefused(request);
+      }
+      throw error;
+    }
+  });
+  // Before the body is read.
+  app.addHook('preParsing', async (request) => {
+    await rates.count(request);
   });
 }
