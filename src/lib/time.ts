@@ -111,6 +111,11 @@ export function formatUtc(us: number): string {
   return `${secondText(second, 'T')}.${pad(us - second * US_PER_SECOND, 6)}+00:00`;
 }
 
+/** As formatUtc, with as many decimals as there are: as PostgreSQL writes timestamps in JSON. */
+export function formatUtcShort(us: number): string {
+  return formatUtc(us).replace(/\.?0+\+00:00$/, '+00:00');
+}
+
 /**
  * `2026-11-22 11:00:00.123456`: for tables that people read, in `timeZone`.
  * `fractionDigits` 0 to 6 cuts, and never rounds to a later time.

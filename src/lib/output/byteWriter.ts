@@ -14,6 +14,7 @@ const POINT = 46;
 const US_PER_SECOND = 1e6;
 /** Where the microseconds begin in `2026-11-22T10:00:00.123456+00:00`. */
 const FRACTION_AT = 20;
+const UTC_OFFSET = Buffer.from('+00:00');
 
 export class ByteWriter {
   #buffer = Buffer.allocUnsafeSlow(2 * CHUNK_BYTES);
@@ -82,6 +83,21 @@ export class ByteWriter {
       rest = tenth;
     }
     this.#length = start + TIMESTAMP_BYTES;
+  }
+
+  /**
+   * As PostgreSQL writes it in JSON: with as many decimals as there are, `2026-11-22T10:00:00+00:00` without any.
+   */
+  shortTimestamp(us: number): void {
+    const before = this.#length;
+    this.timestamp(us);
+    if (!Number.isFinite(us)) return;
+    const buffer = this.#buffer;
+    let end = this.#length - UTC_OFFSET.length;
+    while (buffer[end - 1] === ZERO && end > before + FRACTION_AT) end--;
+    if (end === before + FRACTION_AT) end--;
+    for (let i = 0; i < UTC_OFFSET.length; i++) buffer[end + i] = UTC_OFFSET[i] as number;
+    this.#length = end + UTC_OFFSET.length;
   }
 
   /** As numberText. */

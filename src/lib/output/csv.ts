@@ -11,15 +11,20 @@ export function csvField(text: string): string {
 }
 
 export class CsvWriter extends PreparedRows implements RowWriter {
-  constructor({ summary = false } = {}) {
+  readonly #shortTimestamps: boolean;
+
+  /** `shortTimestamps`: with no more decimals than there are, as PostgreSQL writes them; otherwise six. */
+  constructor({ summary = false, shortTimestamps = false } = {}) {
     super();
+    this.#shortTimestamps = shortTimestamps;
     this.out.text(`${(summary ? SUMMARY_COLUMNS : COLUMNS).join(',')}\n`);
   }
 
   row(timestampUs: number, series: RowSeries, value: number, summary?: SummaryFields): void {
     const out = this.out;
     const prepared = this.prepared(series);
-    out.timestamp(timestampUs);
+    if (this.#shortTimestamps) out.shortTimestamp(timestampUs);
+    else out.timestamp(timestampUs);
     out.bytes(prepared.head);
     out.number(value);
     out.bytes(prepared.tail);

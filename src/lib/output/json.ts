@@ -19,10 +19,16 @@ export class JsonWriter extends PreparedRows implements RowWriter {
   readonly #count = Buffer.from(',"count":');
   readonly #countNotFinite = Buffer.from(',"count_not_finite":');
 
-  /** `array`: one JSON text for everything; otherwise NDJSON. */
-  constructor({ array }: { array: boolean }) {
+  readonly #shortTimestamps: boolean;
+
+  /**
+   * `array`: one JSON text for everything; otherwise NDJSON. `shortTimestamps`: with no more decimals than there are,
+   * as PostgreSQL writes them; otherwise six.
+   */
+  constructor({ array, shortTimestamps = false }: { array: boolean; shortTimestamps?: boolean }) {
     super();
     this.#array = array;
+    this.#shortTimestamps = shortTimestamps;
     if (array) this.out.text('[');
   }
 
@@ -31,7 +37,8 @@ export class JsonWriter extends PreparedRows implements RowWriter {
     const prepared = this.prepared(series);
     if (this.#array) out.text(this.rows === 0 ? '\n' : ',\n');
     out.bytes(TIMESTAMP);
-    out.timestamp(timestampUs);
+    if (this.#shortTimestamps) out.shortTimestamp(timestampUs);
+    else out.timestamp(timestampUs);
     out.bytes(prepared.head);
     this.#number(value);
     out.bytes(prepared.tail);

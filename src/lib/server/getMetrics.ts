@@ -75,5 +75,8 @@ export async function sendMetrics(
 }
 
 function writerOf(format: Format): RowWriter {
-  return format === 'csv' ? new CsvWriter() : new JsonWriter({ array: format === 'json' });
+  const shortTimestamps = true;
+  return format === 'csv'
+    ? new CsvWriter({ shortTimestamps })
+    : new JsonWriter({ array: format === 'json', shortTimestamps });
 }

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Client } from 'pg';
 import { nameProblem } from '../limits.ts';
 import { readSql } from '../packageRoot.ts';
-import { formatUtc, nowUs, parseTimeUs } from '../time.ts';
+import { formatUtcShort, nowUs, parseTimeUs } from '../time.ts';
 import type { ServerContext } from './context.ts';
 import { mendTime, Parameters } from './parameters.ts';
 import { HttpProblem } from './problem.ts';
@@ -120,7 +120,7 @@ function readRow(item: unknown, time: { nowUs: number; timeZone: string | undefi
   const at = readTimestamp(timestamp, time);
   if (typeof at === 'string') return at;
   return {
-    timestamp: formatUtc(at),
+    timestamp: formatUtcShort(at),
     device_id: device,
     metric_id: metric,
     value: number,

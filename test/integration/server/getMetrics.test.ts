@@ -36,7 +36,7 @@ describe('get_metrics', () => {
     expect(type).toBe('application/json; charset=utf-8');
     expect(text).toBe(
       '[\n{"timestamp":"2026-11-20T10:00:00.123456+00:00","device_id":"node-1","metric_id":"power_watt","value":42.5,"labels":{"port":"1"}},\n' +
-        '{"timestamp":"2026-11-20T10:00:01.000000+00:00","device_id":"node-1","metric_id":"power_watt","value":43,"labels":{}}\n]\n',
+        '{"timestamp":"2026-11-20T10:00:01+00:00","device_id":"node-1","metric_id":"power_watt","value":43,"labels":{}}\n]\n',
     );
   });
 

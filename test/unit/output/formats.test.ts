@@ -9,7 +9,7 @@ import { countText, sizeText } from '../../../src/lib/output/progress.ts';
 import type { RowSeries, RowWriter } from '../../../src/lib/output/row.ts';
 import { alignNumbers, TableSink } from '../../../src/lib/output/table.ts';
 import { WideWriter, wideColumns } from '../../../src/lib/output/wide.ts';
-import { formatUtc } from '../../../src/lib/time.ts';
+import { formatUtc, formatUtcShort } from '../../../src/lib/time.ts';
 
 /** 2026-11-22T10:00:00Z */
 const NOW = 1_795_341_600_000_000;
@@ -345,6 +345,23 @@ describe('numbers', () => {
         expect(String(writer.take())).toBe(formatUtc(us) + formatUtc(us + 1));
       }),
     );
+  });
+
+  it('short timestamps have as many decimals as there are', () => {
+    const writer = new ByteWriter();
+    const short = (us: number) => {
+      writer.shortTimestamp(us);
+      return String(writer.take());
+    };
+    expect([0, 1, 10, 120_000, 900_000, 1_000_000].map(short)).toEqual([
+      '1970-01-01T00:00:00+00:00',
+      '1970-01-01T00:00:00.000001+00:00',
+      '1970-01-01T00:00:00.00001+00:00',
+      '1970-01-01T00:00:00.12+00:00',
+      '1970-01-01T00:00:00.9+00:00',
+      '1970-01-01T00:00:01+00:00',
+    ]);
+    fc.assert(fc.property(fc.integer({ min: -1e15, max: 8e15 }), (us) => short(us) === formatUtcShort(us)));
   });
 
   it('grow the buffer as needed', () => {

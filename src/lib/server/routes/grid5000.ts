@@ -11,7 +11,8 @@ import { sendInserted } from '../insertMetrics.ts';
 import { HttpProblem } from '../problem.ts';
 import { queryParameters } from '../requestParameters.ts';
 
-const PREFIXES = ['', '/stable'];
+/** Versions of that API that clients ask for. */
+const PREFIXES = ['', '/stable', '/sid', '/3.0', '/4.0'];
 const SITE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
 interface SitePath {
