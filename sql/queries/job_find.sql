@@ -1,27 +1,34 @@
 -- The jobs that a reference may mean. $1 number or null, $2 array element such as 1234_7 or null, $3 source or null.
--- Jobs that kw was told of, and those that only a site's own view knows.
-WITH known AS (
-  SELECT source, job_id, name_id, owner, state, comment, submitted, started, stopped
+-- What a scheduler says goes before what was seen of it here; one that cannot be asked is a row without a job.
+WITH told AS (
+  SELECT source, job_id, name_id, owner, state, comment, started, stopped
   FROM kw.jobs_visible
   WHERE ($1::bigint IS NULL OR job_id = $1)
     AND ($2::text IS NULL OR name_id = $2)
     AND ($3::text IS NULL OR source = $3)
-), in_view AS (
-  SELECT source, job_id, job_id::text AS name_id, max(owner) AS owner, max(state) AS state, NULL AS comment,
-    NULL::timestamptz AS submitted, min(start_time) AS started,
+), nodetimes AS (
+  SELECT * FROM kw.job_nodetimes($1, $3) WHERE $1 IS NOT NULL AND $2::text IS NULL
+), asked AS (
+  SELECT source, job_id, max(owner) AS owner, max(state) AS state, min(start_time) AS started,
     CASE WHEN bool_and(stop_time IS NOT NULL) THEN max(stop_time) END AS stopped
-  FROM kw.nodetime_visible
-  WHERE job_id = $1 AND $2::text IS NULL AND ($3::text IS NULL OR source = $3)
+  FROM nodetimes WHERE problem IS NULL
   GROUP BY source, job_id
+), problems AS (
+  SELECT n.source, n.problem, s.last_good_at
+  FROM nodetimes n JOIN kw.job_sources s ON s.name = n.source WHERE n.problem IS NOT NULL
 )
-SELECT source, job_id, name_id, owner, state, comment,
-  (extract(epoch FROM submitted) * 1e6)::bigint AS submitted_us,
+SELECT source, jobs.job_id, name_id, owner, state, comment,
   (extract(epoch FROM started) * 1e6)::bigint AS started_us,
-  (extract(epoch FROM stopped) * 1e6)::bigint AS stopped_us
+  (extract(epoch FROM stopped) * 1e6)::bigint AS stopped_us,
+  p.problem, (extract(epoch FROM p.last_good_at) * 1e6)::bigint AS good_us
 FROM (
-  SELECT * FROM known
+  SELECT t.source, t.job_id, t.name_id, t.owner, t.state, t.comment, t.started, t.stopped FROM told t
+  WHERE NOT EXISTS (SELECT FROM kw.job_sources s WHERE s.name = t.source AND s.kind IN ('oar', 'view'))
+    OR $2 IS NOT NULL
   UNION ALL
-  SELECT * FROM in_view v
-  WHERE NOT EXISTS (SELECT FROM known k WHERE k.source = v.source AND k.job_id = v.job_id)
+  SELECT a.source, a.job_id, coalesce(t.name_id, a.job_id::text), a.owner, a.state, t.comment, a.started, a.stopped
+  FROM asked a LEFT JOIN told t USING (source, job_id)
+  WHERE t.job_id IS NULL OR EXISTS (SELECT FROM kw.job_sources s WHERE s.name = a.source AND s.kind IN ('oar', 'view'))
 ) jobs
-ORDER BY source, job_id;
+FULL JOIN problems p USING (source)
+ORDER BY source, jobs.job_id;

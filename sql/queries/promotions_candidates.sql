@@ -3,7 +3,7 @@
 --   by device: $1 names as given, $2 the same cut at the first dot (taken unless the first is a device)
 --   by job:    $3 number or null, $4 array element such as 1234_7 or null, $5 source or null
 WITH jobs AS (
-  SELECT source, job_id FROM kw.nodetime_visible
+  SELECT source, job_id FROM kw.local_nodetime_visible
   WHERE job_id = $3::bigint AND start_time <= now() AND (stop_time IS NULL OR stop_time > now())
     AND ($5::text IS NULL OR source = $5)
   UNION
@@ -14,7 +14,7 @@ WITH jobs AS (
     THEN given ELSE short END AS device
   FROM unnest($1::text[], $2::text[]) AS d (given, short)
   UNION
-  SELECT n.node FROM kw.nodetime_visible n JOIN jobs USING (source, job_id)
+  SELECT n.node FROM kw.local_nodetime_visible n JOIN jobs USING (source, job_id)
   WHERE n.start_time <= now() AND (n.stop_time IS NULL OR n.stop_time > now())
 ), named AS (
   -- Of an optional page its entry is enabled, not one of the metrics on it.

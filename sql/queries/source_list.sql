@@ -8,7 +8,7 @@ SELECT s.name, s.kind, s.state, s.running_jobs, s.settings ->> 'database' AS dat
 FROM kw.job_sources s
 UNION ALL
 SELECT n.source, 'kw', 'ok', count(DISTINCT n.job_id)::int, NULL, NULL, NULL, NULL, NULL, NULL, false, false
-FROM kw.job_nodes n
+FROM kw.local_nodetime_visible n
 WHERE n.stop_time IS NULL AND NOT EXISTS (SELECT FROM kw.job_sources s WHERE s.name = n.source)
 GROUP BY n.source
 ORDER BY name;

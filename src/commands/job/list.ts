@@ -30,7 +30,7 @@ export default class JobList extends KwCommand {
     const { withClient } = await import('../../lib/database/resolve.ts');
     const { listJobs } = await import('../../lib/jobs/listJobs.ts');
     const settings = loadSettings(flags);
-    const { jobs, cut } = await withClient(settings, (client) =>
+    const { jobs, cut, problems } = await withClient(settings, (client) =>
       listJobs(client, { all: flags.all, owner: flags.user, limit: flags.limit }),
     );
     const { jobJson, jobRows } = await import('../../lib/jobs/describe.ts');
@@ -44,6 +44,7 @@ export default class JobList extends KwCommand {
         this.logToStderr(flags.all ? `there are no jobs${of}` : `no job${of} runs; see kw job list --all`);
       }
     }
+    for (const problem of problems) this.logToStderr('%s', `warning: ${problem}`);
     if (cut) this.logToStderr(`there are more than ${flags.limit} jobs: see --limit`);
     return { jobs: jobs.map((job) => ({ ...jobJson(job), nodes: job.nodes })) };
   }

@@ -40,6 +40,7 @@ export default class JobShow extends KwCommand {
     });
     const { describeJob, shownJson } = await import('../../lib/jobs/describe.ts');
     if (!this.jsonEnabled()) this.log(describeJob(shown, settings.timeZone));
+    if (shown.problem !== undefined) this.logToStderr('%s', `warning: ${shown.problem}`);
     for (const gap of gaps) this.logToStderr(`warning: ${gap}`);
     return { ...shownJson(shown), gaps };
   }

@@ -1,4 +1,5 @@
 /** Is all well? One verdict on a status report, with its reasons: for `kw status` and for scripts. */
+import { sourceProblem } from '../jobs/sources/listSources.ts';
 import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
 
 export type Level = 'ok' | 'warning' | 'critical';
@@ -28,7 +29,10 @@ export function deviceState(device: DeviceReport): DeviceState {
   return 'up';
 }
 
-export function judge({ collectors, devices }: StatusReport): { level: Level; findings: Finding[] } {
+export function judge({ collectors, devices, sources = [] }: StatusReport): {
+  level: Level;
+  findings: Finding[];
+} {
   const findings: Finding[] = [];
   const running = collectors.filter(({ state }) => state === 'running');
   if (running.length === 0) findings.push({ level: 'critical', message: 'no collector runs' });
@@ -43,6 +47,10 @@ export function judge({ collectors, devices }: StatusReport): { level: Level; fi
   }
   const slow = devices.filter((device) => deviceState(device) === 'slow');
   if (slow.length > 0) findings.push({ level: 'warning', message: `${slow.length} slow (${names(slow)})` });
+  for (const source of sources) {
+    const problem = sourceProblem(source);
+    if (problem !== undefined) findings.push({ level: 'warning', message: problem });
+  }
   const level = findings.some((finding) => finding.level === 'critical')
     ? 'critical'
     : findings.length > 0

@@ -8,6 +8,7 @@ import type { Settings } from '../config/settingsModel.ts';
 import { embeddedStatus } from '../database/embedded/server.ts';
 import { withClient } from '../database/resolve.ts';
 import { KwError } from '../errors.ts';
+import { listSources } from '../jobs/sources/listSources.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc, nowUs } from '../time.ts';
 import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
@@ -90,6 +91,7 @@ async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<Status
     at: formatUtc(nowUs()),
     collectors: collectors.rows.map(collectorOf),
     devices: devices.rows.map(deviceOf),
+    sources: await listSources(client),
   };
 }
 

@@ -2,6 +2,7 @@
  * What `kw status` shows: the same shape whether it comes from the database (all collectors) or from the local
  * endpoint of one collector. Times are UTC text with microseconds; nothing here is secret.
  */
+import type { SourceReport } from '../jobs/sources/listSources.ts';
 import { formatUtc, nowUs } from '../time.ts';
 import type { Collector } from './collector.ts';
 import type { CollectorCounters, DeviceStatus } from './status.ts';
@@ -50,6 +51,8 @@ export interface StatusReport {
   readonly at: string;
   readonly collectors: readonly CollectorReport[];
   readonly devices: readonly DeviceReport[];
+  /** Where jobs come from; the database's to tell. */
+  readonly sources?: readonly SourceReport[];
 }
 
 /** What a running collector says of itself. */

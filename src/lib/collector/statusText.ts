@@ -1,4 +1,5 @@
 /** A status report for people. */
+import { sourceTable } from '../jobs/sources/listSources.ts';
 import { listing } from '../output/listing.ts';
 import { formatAge, parseTimeUs } from '../time.ts';
 import { deviceState } from './statusJudge.ts';
@@ -64,6 +65,8 @@ export function statusText(
       ),
     );
   }
+  const sources = (report.sources ?? []).filter(({ kind }) => kind !== 'kw');
+  if (sources.length > 0) parts.push(sourceTable(sources, nowUs, width));
   const hidden = report.devices.length - shown.length;
   const remark = hidden > 0 ? `${hidden} devices are well; --all shows them too` : undefined;
   return { text: parts.join('\n\n'), remark };

@@ -130,6 +130,7 @@ export function shownJson(job: JobPage): Record<string, unknown> {
         values,
         last: utc(lastUs),
       })) ?? null,
+    problem: job.problem ?? null,
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
+import { formatAge, nowUs } from '../time.ts';
 import type { JobRef } from './jobRef.ts';
 import { type Job, jobLabel } from './model.ts';
 
@@ -14,6 +15,27 @@ export interface JobRow {
   comment: string | null;
   started_us: number | null;
   stopped_us: number | null;
+}
+
+/** A source that could not be asked is a row without a job, or with what was seen of the job here. */
+export interface ProblemRow {
+  source: string;
+  job_id: number | null;
+  problem: string | null;
+  /** When the source answered last. */
+  good_us: number | null;
+}
+
+/** A job, and why what is known of it may be old. */
+export interface FoundJob extends Job {
+  /** One sentence; undefined when its source answered. */
+  readonly problem: string | undefined;
+}
+
+/** What to say of a source that could not be asked for its jobs. */
+export function cannotAsk({ source, problem, good_us }: ProblemRow): string {
+  const since = good_us === null ? '' : ` since ${formatAge(Math.max(0, nowUs() - good_us))}`;
+  return `the job source ${source} cannot be asked${since}: ${problem}`;
 }
 
 export function jobOfRow(row: JobRow): Job {
@@ -30,13 +52,24 @@ export function jobOfRow(row: JobRow): Job {
 }
 
 /** @throws KwError NO_SUCH_JOB, or AMBIGUOUS_JOB when two sources have the number */
-export async function findJob(client: Client, ref: JobRef): Promise<Job> {
-  const { rows } = await client.query<JobRow>(readSql('queries/job_find'), [
+export async function findJob(client: Client, ref: JobRef): Promise<FoundJob> {
+  const { rows } = await client.query<JobRow & ProblemRow>(readSql('queries/job_find'), [
     ref.jobId ?? null,
     ref.nameId ?? null,
     ref.source ?? null,
   ]);
-  const [first, ...others] = rows.map(jobOfRow);
+  const problems = rows.filter(({ problem }) => problem !== null).map(cannotAsk);
+  const found = rows.filter(({ job_id }) => job_id !== null);
+  const [first, ...others] = found.map((row) => ({
+    ...jobOfRow(row),
+    problem: row.problem === null ? undefined : `${cannotAsk(row)}; this is what kw saw of the job itself`,
+  }));
+  if (first === undefined && problems.length > 0) {
+    throw new KwError(`no job ${ref.text} is known here, and ${problems.join('; ')}`, {
+      code: 'NO_SUCH_JOB',
+      hint: 'ask again when it is back (kw status); with --device, --from and --to its metrics can be read now',
+    });
+  }
   if (first === undefined)
     throw new KwError(`there is no job ${ref.text}`, { code: 'NO_SUCH_JOB', hint: 'see kw job list --all' });
   if (others.length > 0) throw ambiguousJob(ref, [first, ...others]);

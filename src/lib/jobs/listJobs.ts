@@ -1,7 +1,7 @@
 /** Lists of jobs, and one job with its nodes and the number of its values. */
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
-import { findJob, type JobRow, jobOfRow } from './findJob.ts';
+import { cannotAsk, findJob, type JobRow, jobOfRow, type ProblemRow } from './findJob.ts';
 import type { JobRef } from './jobRef.ts';
 import type { Job, NodeTime } from './model.ts';
 import { byNodeName } from './nodeName.ts';
@@ -17,20 +17,28 @@ export interface JobSelection {
   readonly limit: number;
 }
 
-/** The last started first. `cut` when there are more than `limit`. */
-export async function listJobs(
-  client: Client,
-  { all, owner, limit }: JobSelection,
-): Promise<{ jobs: ListedJob[]; cut: boolean }> {
-  const { rows } = await client.query<JobRow & { nodes: string[] }>(readSql('queries/job_list'), [
+/** Jobs, and what is to be said of them. */
+export interface JobList {
+  readonly jobs: ListedJob[];
+  /** There are more than the limit. */
+  readonly cut: boolean;
+  /** Sources that could not be asked, one sentence each. */
+  readonly problems: string[];
+}
+
+/** The last started first. */
+export async function listJobs(client: Client, { all, owner, limit }: JobSelection): Promise<JobList> {
+  const answer = await client.query<JobRow & ProblemRow & { nodes: string[] }>(readSql('queries/job_list'), [
     all,
     owner ?? null,
     limit + 1,
   ]);
+  const problems = answer.rows.filter(({ job_id }) => job_id === null).map(cannotAsk);
+  const rows = answer.rows.filter(({ job_id }) => job_id !== null);
   const jobs = rows
     .slice(0, limit)
     .map((row) => ({ ...jobOfRow(row), nodes: row.nodes.toSorted(byNodeName) }));
-  return { jobs, cut: rows.length > limit };
+  return { jobs, cut: rows.length > limit, problems };
 }
 
 export async function nodesOfJob(client: Client, job: Job): Promise<NodeTime[]> {
@@ -70,6 +78,8 @@ export interface ShownJob extends Job {
   readonly nodes: readonly NodeTime[];
   /** Undefined when they were not to be counted. */
   readonly values: readonly ValueCount[] | undefined;
+  /** Why this may be old, in one sentence. */
+  readonly problem: string | undefined;
 }
 
 /** @throws KwError NO_SUCH_JOB, AMBIGUOUS_JOB */

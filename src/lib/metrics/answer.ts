@@ -106,6 +106,7 @@ export async function answer(
         })
       : [];
     const warnings = [
+      ...selection.jobs.flatMap(({ problem }) => problem ?? []),
       ...notInJobsWarning(selection),
       ...lag.warnings,
       ...gaps.warnings,

@@ -9,7 +9,7 @@
 import type { Client } from 'pg';
 import { append } from '../append.ts';
 import { KwError } from '../errors.ts';
-import { findJob } from '../jobs/findJob.ts';
+import { type FoundJob, findJob } from '../jobs/findJob.ts';
 import { parseJobRef } from '../jobs/jobRef.ts';
 import { type Job, jobLabel } from '../jobs/model.ts';
 import { shortNodeName } from '../jobs/nodeName.ts';
@@ -37,7 +37,7 @@ export interface Selection {
   readonly times: readonly Interval[];
   readonly metrics: MetricFilter | undefined;
   readonly labels: Readonly<Record<string, string>> | undefined;
-  readonly jobs: readonly Job[];
+  readonly jobs: readonly FoundJob[];
   /** The bounds asked for, before a job narrowed them. */
   readonly bounds: Interval;
   /** The end is the present, because nobody gave one and no job has ended. */
@@ -60,7 +60,7 @@ export async function resolveSelection(
   const labels = parseLabels(request.labels ?? []);
   const deviceNames = parseDevices(request.devices ?? []);
   const bounds = parseBounds(request, nowUs);
-  const jobs: Job[] = [];
+  const jobs: FoundJob[] = [];
   for (const text of [...new Set((request.jobs ?? []).flatMap(splitList))]) {
     jobs.push(await findJob(client, parseJobRef(text)));
   }

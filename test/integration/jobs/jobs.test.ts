@@ -155,7 +155,11 @@ describe('a job', () => {
       '7_1 is an element of an array: a new job needs its own number',
     );
     expect(() => readNewJob({ job: 'oar:7', source: 'slurm', nodes: 'a' }, {})).toThrow('contradict');
-    expect(await listJobs(db.client, { all: true, limit: 10 })).toEqual({ jobs: [], cut: false });
+    expect(await listJobs(db.client, { all: true, limit: 10 })).toEqual({
+      jobs: [],
+      cut: false,
+      problems: [],
+    });
   });
 });
 
