@@ -1,4 +1,4 @@
--- The functions, views, indexes and triggers of the schema kw as they are now, in the form of kw.expected_objects.
+-- The functions, views, indexes and triggers of the schemas kw and api as they are now, in the form of kw.expected_objects.
 -- Left out: what a site may replace (nodetime_by_job), what belongs to constraints or partitions, the continuous
 -- aggregate, which TimescaleDB may rewrite, and views that depend on settings (kw.scoped_views, kw.rights_problems()).
 SELECT 'function' AS kind, p.oid::regprocedure::text AS name, pg_get_functiondef(p.oid) AS definition,
@@ -7,7 +7,7 @@ SELECT 'function' AS kind, p.oid::regprocedure::text AS name, pg_get_functiondef
     FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
     WHERE a.grantee <> p.proowner ORDER BY 1) AS granted_to
 FROM pg_proc p
-WHERE p.pronamespace = 'kw'::regnamespace AND p.prokind IN ('f', 'p')
+WHERE p.pronamespace IN ('kw'::regnamespace, 'api'::regnamespace) AND p.prokind IN ('f', 'p')
 UNION ALL
 SELECT 'view', c.oid::regclass::text,
   'CREATE OR REPLACE VIEW ' || c.oid::regclass || ' AS ' || pg_get_viewdef(c.oid),
