@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Settings } from '../config/settingsModel.ts';
 import type { Logger } from '../logger.ts';
 import { registerAuthentication } from './auth/authenticate.ts';
+import { readTls } from './auth/tls.ts';
 import { BigReads } from './bigReads.ts';
 import type { ClientPool } from './clientPool.ts';
 import { makeContext } from './context.ts';
@@ -29,6 +30,10 @@ export interface ServerOptions {
 
 /** Who sends a request slowly is disconnected. */
 const HEADERS_TIMEOUT_MS = 10_000;
+/** How often Node looks for such connections. */
+const SLOW_LOOK_MS = 2_000;
+/** Further ones are closed at once. */
+const MAX_CONNECTIONS = 4_096;
 const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 /** How long a large answer waits for another one to end. */
@@ -40,17 +45,23 @@ const MAX_PARAMETER_LENGTH = 1024;
 export function buildApp(options: ServerOptions): FastifyInstance {
   const bigReads = new BigReads(options.settings.server.bigReads, BIG_READ_WAIT_MS);
   const context = makeContext({ ...options, bigReads });
+  const http = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: SLOW_LOOK_MS };
+  const { tls, limits } = options.settings.server;
+  // Only the types of the servers differ, and nothing here uses what differs.
+  const encryption: object = tls === undefined ? {} : { https: { ...readTls(tls), ...http } };
   const app = Fastify({
     // Our own line a request, without the query: it may hold what is nobody else's business.
     logger: false,
-    bodyLimit: options.settings.server.limits.bodyBytes,
+    bodyLimit: limits.bodyBytes,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH, ignoreTrailingSlash: true },
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    http,
+    ...encryption,
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
   });
+  app.server.maxConnections = MAX_CONNECTIONS;
 
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error, request.caller?.user !== undefined);

@@ -4,6 +4,7 @@
  * exits at once.
  */
 import type { AddressInfo } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
@@ -11,6 +12,7 @@ import { KwError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { systemdNotifier } from '../systemd.ts';
 import { buildApp } from './app.ts';
+import { watchTls } from './auth/tls.ts';
 import { ClientPool } from './clientPool.ts';
 import { checkServerDatabase, openServerClient } from './database.ts';
 
@@ -52,8 +54,10 @@ export async function runServer(options: ServeOptions): Promise<void> {
     const systemd = systemdNotifier(process.env, () => app.server.listening);
     systemd.notify('READY=1');
     logger.info({ address: url, database: database.label }, 'serving');
+    const stopReloading = reloadOnSighup(app, settings, logger);
     options.onListening?.(url);
     const signal = await firstSignal();
+    stopReloading();
     systemd.stop();
     systemd.notify('STOPPING=1');
     logger.info(`${signal}: running answers are finished; again to exit at once`);
@@ -86,7 +90,19 @@ async function listen(
   }
   const address = app.server.address() as AddressInfo;
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${name}:${address.port}`;
+  return `${app.server instanceof TlsServer ? 'https' : 'http'}://${name}:${address.port}`;
+}
+
+/** SIGHUP reads the certificate again, and ends nothing. Keys and certificates that change are noticed without it. */
+function reloadOnSighup(app: FastifyInstance, { server: { tls } }: Settings, logger: Logger): () => void {
+  const watch =
+    tls !== undefined && app.server instanceof TlsServer ? watchTls(app.server, tls, logger) : undefined;
+  const onSighup = () => watch?.reload();
+  process.on('SIGHUP', onSighup);
+  return () => {
+    watch?.stop();
+    process.off('SIGHUP', onSighup);
+  };
 }
 
 function firstSignal(): Promise<NodeJS.Signals> {
