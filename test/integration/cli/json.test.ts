@@ -47,6 +47,7 @@ const COMMANDS: Record<string, { args?: string[]; keys: string[]; code?: number 
     keys: ['device_id', 'duration_ms', 'facts', 'problems', 'samples', 'timestamp', 'up', 'url'],
     code: 1,
   },
+  'grafana export': { args: ['grafana'], keys: ['database_known', 'datasource', 'files', 'next'] },
   'db status': { keys: ['label', 'running', 'status'] },
   // The server of the tests flushes nothing to disk, which is an error there.
   'db doctor': { keys: ['findings'], code: 1 },

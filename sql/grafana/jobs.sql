@@ -1,0 +1,9 @@
+-- sql/grafana/jobs.sql
+-- Jobs that ran in the chosen time, the last started first. Any other can be typed: its number, or source/number.
+SELECT source || '/' || job_id AS __value,
+  concat_ws(' ', name_id, owner, CASE WHEN stopped IS NULL THEN 'running' END, '(' || source || ')') AS __text
+FROM kw.jobs
+WHERE started >= $__timeFrom()::timestamptz - interval '30 days' AND started <= $__timeTo()
+  AND (stopped IS NULL OR stopped >= $__timeFrom())
+ORDER BY started DESC
+LIMIT 1000
