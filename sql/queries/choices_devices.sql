@@ -2,9 +2,9 @@
 -- same for the beginning, $3 how many.
 SELECT name
 FROM (
-  SELECT device_id AS name FROM kw.metric_catalogue
-  UNION SELECT alias FROM kw.metric_catalogue WHERE alias <> ''
-  UNION SELECT node FROM kw.job_nodes
+  SELECT device_id AS name FROM kw.catalogue_visible
+  UNION SELECT alias FROM kw.catalogue_visible WHERE alias <> ''
+  UNION SELECT node FROM kw.local_nodetime_visible
 ) names
 WHERE name ILIKE $1
 ORDER BY name NOT ILIKE $2, name COLLATE "C"

@@ -8,7 +8,7 @@ FROM (
     CASE WHEN labels ?| '{value_str,_metric_scrape_time,_timestamp}'
       THEN labels - '{value_str,_metric_scrape_time,_timestamp}'::text[] ELSE labels END AS labels,
     min(value) AS low, max(value) AS high, avg(value) AS mean, count(*) AS count, max(timestamp) AS last
-  FROM kw.metrics
+  FROM kw.metrics_visible
   WHERE timestamp >= :from::timestamptz AND timestamp <= :to::timestamptz
     AND value > '-Infinity' AND value < 'Infinity'
     AND (:devices::text[] IS NULL
