@@ -88,8 +88,13 @@ function sentenceOf(problem: unknown, status: number): string {
   if (typeof problem !== 'object' || problem === null || !('message' in problem)) {
     return `The server answers ${status}.`;
   }
-  const hint = 'hint' in problem && typeof problem.hint === 'string' ? ` (${problem.hint})` : '';
-  return `${String(problem.message)}${hint}`;
+  // A refusal is answered with the field for a token, which says enough.
+  const hint = status !== 401 && 'hint' in problem && typeof problem.hint === 'string' ? problem.hint : '';
+  return [String(problem.message), hint].filter(Boolean).map(asSentence).join(' ');
+}
+
+function asSentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;
 }
 
 /** A backslash before a comma: here each name is a parameter of its own. */

@@ -6,7 +6,7 @@ FROM (
   SELECT date_bin(:width::interval, bucket, :from::timestamptz) AS bin, device_id, metric_id, labels,
     min(min) AS low, max(max) AS high, sum(value * count) / sum(count) AS mean, sum(count) AS count,
     max(bucket) + interval '5 minutes' AS last
-  FROM kw.metrics_summary
+  FROM kw.summary_visible
   WHERE bucket >= :from::timestamptz AND bucket <= :to::timestamptz AND count > 0
     AND (:devices::text[] IS NULL
       OR device_id = ANY (:devices::text[])

@@ -177,6 +177,8 @@ export class Page {
   readonly problems: string[] = [];
   /** Paths and queries of all requests. */
   readonly requests: string[] = [];
+  /** Headers `authorization` of requests that have one. */
+  readonly authorizations: string[] = [];
   readonly #browser: Chromium;
   readonly #sessionId: string;
   readonly #targetId: string;
@@ -194,8 +196,9 @@ export class Page {
       if (level === 'error') this.problems.push(text);
     }
     if (method === 'Network.requestWillBeSent') {
-      const { url } = params.request as { url: string };
-      this.requests.push(url);
+      const { url, headers } = params.request as { url: string; headers: Record<string, string> };
+      if (/^https?:/.test(url)) this.requests.push(url);
+      if (headers.authorization) this.authorizations.push(headers.authorization);
     }
   }
 
@@ -296,9 +299,11 @@ export class Page {
       code: key,
       modifiers: isShifted ? 8 : 0,
       ...(code === undefined ? { text: key } : { windowsVirtualKeyCode: code }),
+      // What submits a form is the character.
+      ...(key === 'Enter' ? { text: '\r' } : {}),
     };
     await this.call('Input.dispatchKeyEvent', {
-      type: code === undefined ? 'keyDown' : 'rawKeyDown',
+      type: code === undefined || key === 'Enter' ? 'keyDown' : 'rawKeyDown',
       ...event,
     });
     await this.call('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
