@@ -28,6 +28,8 @@ const EVERY_MS: Readonly<Record<string, number>> = { oar: 1_000, view: 5_000 };
 const BUSY_SHARE = 0.1;
 const AFTER_FAILURE_MS = 2_000;
 const SUSPICIOUS_MS = 1_500;
+/** A server that takes connections and says nothing is noted then, by the statement itself. */
+const STATEMENT_MS = 5_000;
 const GIVE_UP_MS = 10_000;
 const NOTE_TIMEOUT_MS = 2_000;
 
@@ -124,7 +126,7 @@ class SourceWorker {
       }
       const tookMs = performance.now() - startedMs;
       const pauseMs = Math.max(everyMs - tookMs, tookMs / BUSY_SHARE);
-      await this.#sleep(state === 'ok' ? pauseMs : Math.max(pauseMs, AFTER_FAILURE_MS));
+      await this.#sleep(state === 'ok' ? pauseMs : Math.max(AFTER_FAILURE_MS, tookMs));
     }
     await this.#client?.end().catch(() => {});
   }
@@ -135,6 +137,7 @@ class SourceWorker {
     this.#client ??= await openClient(this.#database, {
       applicationName: `kw-collect-jobs ${name}`,
       connectTimeoutMs: 5_000,
+      statementTimeoutMs: STATEMENT_MS,
     });
     const client = this.#client;
     const startedMs = Date.now();

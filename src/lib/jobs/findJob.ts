@@ -5,6 +5,7 @@ import { readSql } from '../packageRoot.ts';
 import { formatAge, nowUs } from '../time.ts';
 import type { JobRef } from './jobRef.ts';
 import { type Job, jobLabel } from './model.ts';
+import { plainWords, withPatience } from './patience.ts';
 
 export interface JobRow {
   source: string;
@@ -35,7 +36,7 @@ export interface FoundJob extends Job {
 /** What to say of a source that could not be asked for its jobs. */
 export function cannotAsk({ source, problem, good_us }: ProblemRow): string {
   const since = good_us === null ? '' : ` since ${formatAge(Math.max(0, nowUs() - good_us))}`;
-  return `the job source ${source} cannot be asked${since}: ${problem}`;
+  return `the job source ${source} cannot be asked${since}: ${plainWords(problem ?? 'unknown reason')}`;
 }
 
 export function jobOfRow(row: JobRow): Job {
@@ -53,11 +54,10 @@ export function jobOfRow(row: JobRow): Job {
 
 /** @throws KwError NO_SUCH_JOB, or AMBIGUOUS_JOB when two sources have the number */
 export async function findJob(client: Client, ref: JobRef): Promise<FoundJob> {
-  const { rows } = await client.query<JobRow & ProblemRow>(readSql('queries/job_find'), [
-    ref.jobId ?? null,
-    ref.nameId ?? null,
-    ref.source ?? null,
-  ]);
+  const values = [ref.jobId ?? null, ref.nameId ?? null, ref.source ?? null];
+  const { rows } = await withPatience(client, () =>
+    client.query<JobRow & ProblemRow>(readSql('queries/job_find'), values),
+  );
   const problems = rows.filter(({ problem }) => problem !== null).map(cannotAsk);
   const found = rows.filter(({ job_id }) => job_id !== null);
   const [first, ...others] = found.map((row) => ({

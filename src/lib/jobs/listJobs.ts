@@ -1,10 +1,11 @@
 /** Lists of jobs, and one job with its nodes and the number of its values. */
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
-import { cannotAsk, findJob, type JobRow, jobOfRow, type ProblemRow } from './findJob.ts';
+import { cannotAsk, type FoundJob, findJob, type JobRow, jobOfRow, type ProblemRow } from './findJob.ts';
 import type { JobRef } from './jobRef.ts';
 import type { Job, NodeTime } from './model.ts';
 import { byNodeName } from './nodeName.ts';
+import { withPatience } from './patience.ts';
 
 export interface ListedJob extends Job {
   readonly nodes: readonly string[];
@@ -28,11 +29,10 @@ export interface JobList {
 
 /** The last started first. */
 export async function listJobs(client: Client, { all, owner, limit }: JobSelection): Promise<JobList> {
-  const answer = await client.query<JobRow & ProblemRow & { nodes: string[] }>(readSql('queries/job_list'), [
-    all,
-    owner ?? null,
-    limit + 1,
-  ]);
+  const values = [all, owner ?? null, limit + 1];
+  const answer = await withPatience(client, () =>
+    client.query<JobRow & ProblemRow & { nodes: string[] }>(readSql('queries/job_list'), values),
+  );
   const problems = answer.rows.filter(({ job_id }) => job_id === null).map(cannotAsk);
   const rows = answer.rows.filter(({ job_id }) => job_id !== null);
   const jobs = rows
@@ -41,13 +41,16 @@ export async function listJobs(client: Client, { all, owner, limit }: JobSelecti
   return { jobs, cut: rows.length > limit, problems };
 }
 
-export async function nodesOfJob(client: Client, job: Job): Promise<NodeTime[]> {
-  const { rows } = await client.query<{ node: string; started_us: number; stopped_us: number | null }>(
-    readSql('queries/job_nodes'),
-    [job.source, job.jobId],
+/** When a job had which nodes, in order of their names. */
+export async function nodesOfJob(client: Client, job: FoundJob): Promise<NodeTime[]> {
+  const { rows } = await withPatience(client, () =>
+    client.query<{ node: string; start_us: number; stop_us: number | null }>(
+      readSql('queries/job_node_times'),
+      [job.source, job.jobId, job.problem !== undefined],
+    ),
   );
   return rows
-    .map((row) => ({ node: row.node, startedUs: row.started_us, stoppedUs: row.stopped_us ?? undefined }))
+    .map((row) => ({ node: row.node, startedUs: row.start_us, stoppedUs: row.stop_us ?? undefined }))
     .sort((a, b) => byNodeName(a.node, b.node) || a.startedUs - b.startedUs);
 }
 

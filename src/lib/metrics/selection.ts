@@ -11,6 +11,7 @@ import { append } from '../append.ts';
 import { KwError } from '../errors.ts';
 import { type FoundJob, findJob } from '../jobs/findJob.ts';
 import { parseJobRef } from '../jobs/jobRef.ts';
+import { nodesOfJob } from '../jobs/listJobs.ts';
 import { type Job, jobLabel } from '../jobs/model.ts';
 import { shortNodeName } from '../jobs/nodeName.ts';
 import { readSql } from '../packageRoot.ts';
@@ -68,9 +69,9 @@ export async function resolveSelection(
   const pieces = new Map<string, Interval[]>();
   let running = false;
   for (const job of jobs) {
-    for (const { node, start_us, stop_us } of await nodeTimes(client, job)) {
-      running ||= stop_us === null;
-      const piece = intersect({ fromUs: start_us, toUs: stop_us ?? nowUs }, bounds);
+    for (const { node, startedUs, stoppedUs } of await nodesOfJob(client, job)) {
+      running ||= stoppedUs === undefined;
+      const piece = intersect({ fromUs: startedUs, toUs: stoppedUs ?? nowUs }, bounds);
       if (piece !== undefined) append(pieces, node, piece);
     }
   }
@@ -137,20 +138,6 @@ function parseBounds(request: SelectionRequest, nowUs: number): Interval {
     );
   }
   return { fromUs, toUs };
-}
-
-interface NodeTimeRow {
-  node: string;
-  start_us: number;
-  stop_us: number | null;
-}
-
-async function nodeTimes(client: Client, job: Job): Promise<NodeTimeRow[]> {
-  const { rows } = await client.query<NodeTimeRow>(readSql('queries/job_node_times'), [
-    job.source,
-    job.jobId,
-  ]);
-  return rows;
 }
 
 /** Those names with a dot that are devices as they are written. */

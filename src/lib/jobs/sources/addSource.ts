@@ -27,6 +27,8 @@ export interface AddedSource {
   readonly tookMs: number;
 }
 
+/** For each step of the import: a server may take connections and say nothing. */
+const IMPORT_TIMEOUT_MS = 15_000;
 const NAME = /^[a-z][a-z0-9_]{0,30}$/;
 /** Schemas that are somebody's already. */
 const TAKEN = new Set(['kw', 'kw_sources', 'api', 'public', 'information_schema', 'all']);
@@ -79,7 +81,7 @@ export async function addSource(client: Client, source: NewSource): Promise<Adde
     }
     if (old.rowCount !== 0) await asOwner(client, 'SELECT kw.drop_source($1)', [source.name]);
     if (kind === 'oar') await prepareImport(client, source.name);
-    await client.query('SET LOCAL ROLE kw_owner');
+    await client.query(`SET LOCAL ROLE kw_owner; SET LOCAL statement_timeout = ${IMPORT_TIMEOUT_MS}`);
     await describe(client, source, kind);
     if ('oar' in source.from) {
       const { server, user, password } = source.from.oar;

@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { listing } from '../../output/listing.ts';
 import { readSql } from '../../packageRoot.ts';
 import { formatAge, formatUtc, nowUs } from '../../time.ts';
+import { plainWords } from '../patience.ts';
 
 export interface SourceReport {
   readonly name: string;
@@ -47,7 +48,7 @@ export async function listSources(client: Pick<Client, 'query'>): Promise<Source
     where: row.database ?? row.site_view,
     checked_at: row.checked_us === null ? null : formatUtc(row.checked_us),
     last_good_at: row.good_us === null ? null : formatUtc(row.good_us),
-    problem: row.problem ?? (row.hangs ? 'it does not answer' : null),
+    problem: row.problem === null ? (row.hangs ? 'it does not answer' : null) : plainWords(row.problem),
     took_ms: row.took_ms,
     unwatched: isRead(row.kind) && row.unwatched,
   }));
