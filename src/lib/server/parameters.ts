@@ -79,6 +79,15 @@ export class Parameters {
     throw bad(name, `is ${quoted(text)}`, 'write a whole number');
   }
 
+  /** A finite number. */
+  number(name: string): number | undefined {
+    const text = this.text(name)?.trim();
+    if (text === undefined || text === '') return undefined;
+    const number = Number(text);
+    if (Number.isFinite(number)) return number;
+    throw bad(name, `is ${quoted(text)}`, 'write a number');
+  }
+
   /** Microseconds since the epoch. */
   timeUs(name: string, context: TimeContext): number | undefined {
     const text = this.text(name)?.trim();
