@@ -37,6 +37,7 @@ interface Group {
 export class AliasSumSink implements RowSink {
   readonly #next: RowSink;
   readonly #devices: ReadonlyMap<string, readonly Interval[]>;
+  readonly #nanIsNone: boolean;
   /** By id of stored series. */
   readonly #views: View[] = [];
   readonly #groups = new Map<string, Group>();
@@ -46,10 +47,18 @@ export class AliasSumSink implements RowSink {
   readonly #touched: Group[] = [];
   #timestampUs = Number.NaN;
 
-  /** `devices`: the names that were asked for, each with its times. */
-  constructor(next: RowSink, devices: ReadonlyMap<string, readonly Interval[]>) {
+  /**
+   * `devices`: the names that were asked for, each with its times. `nanIsNone`: as in the summary, where NaN stands for
+   * a bucket without a value, and adds nothing.
+   */
+  constructor(
+    next: RowSink,
+    devices: ReadonlyMap<string, readonly Interval[]>,
+    { nanIsNone = false }: { readonly nanIsNone?: boolean } = {},
+  ) {
     this.#next = next;
     this.#devices = devices;
+    this.#nanIsNone = nanIsNone;
   }
 
   row(timestampUs: number, series: RowSeries, value: number): void {
@@ -72,7 +81,8 @@ export class AliasSumSink implements RowSink {
       group.sum = value;
       this.#touched.push(group);
     } else {
-      group.sum += value;
+      if (this.#nanIsNone && Number.isNaN(group.sum)) group.sum = value;
+      else if (!this.#nanIsNone || !Number.isNaN(value)) group.sum += value;
       group.others ??= [];
       group.others.push(view);
     }

@@ -132,7 +132,7 @@ export async function readKwollectRows(
   const reader = new WindowReader(client, selection, { summary });
   await reader.prepare({ findOrigins: false });
   const last = rate ? new RateSink(sink) : sink;
-  const first = new AliasSumSink(last, reader.deviceTimes(selection.devices));
+  const first = new AliasSumSink(last, reader.deviceTimes(selection.devices), { nanIsNone: summary });
   await reader.read(first, flush, () => false);
   first.end();
 }
@@ -173,14 +173,19 @@ class WindowReader {
     const bounds = [formatUtc(first.fromUs), formatUtc(last.toUs)];
     if (this.#selection.devices !== undefined) {
       const names = [...this.#selection.devices.keys()];
-      const { rows } = await this.#client.query<{ exists: boolean }>(
-        readSql('queries/metrics_alias_exists'),
-        [names, ...bounds],
-      );
-      this.#aliases = rows[0]?.exists === true;
+      // The summary reaches back further than what it was made of.
+      this.#aliases = this.#options.summary === true || (await this.#hasAlias(names, bounds));
       if (this.#aliases && findOrigins) this.origins = await this.#knownOrigins(names, first.fromUs);
     }
     if (!this.#options.summary) this.#compressed = await compressedChunks(this.#client, bounds);
+  }
+
+  async #hasAlias(names: readonly string[], bounds: readonly string[]): Promise<boolean> {
+    const { rows } = await this.#client.query<{ exists: boolean }>(readSql('queries/metrics_alias_exists'), [
+      names,
+      ...bounds,
+    ]);
+    return rows[0]?.exists === true;
   }
 
   /** Buckets of the summary that overlap a time belong to it. */
@@ -279,7 +284,8 @@ class WindowReader {
   }
 }
 
-function wholeBuckets({ fromUs, toUs }: Interval): Interval {
+/** From the beginning of the bucket of the summary on. */
+export function wholeBuckets({ fromUs, toUs }: Interval): Interval {
   return { fromUs: Math.floor(fromUs / SUMMARY_BUCKET_US) * SUMMARY_BUCKET_US, toUs };
 }
 

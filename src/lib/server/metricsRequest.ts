@@ -5,6 +5,7 @@
 import type { Client } from 'pg';
 import { shortNodeName } from '../jobs/nodeName.ts';
 import { type Interval, span } from '../metrics/interval.ts';
+import { wholeBuckets } from '../metrics/read.ts';
 import { exactNames, type Selection } from '../metrics/selection.ts';
 import { readSql } from '../packageRoot.ts';
 import type { TimeContext } from '../time.ts';
@@ -75,7 +76,8 @@ export async function selectMetrics(
   nowUs: number,
 ): Promise<Selection & { readonly devices: ReadonlyMap<string, readonly Interval[]> }> {
   const job = asked.jobId === undefined ? undefined : await findJobTimes(client, asked.jobId, nowUs);
-  const bounds = boundsOf(asked, job?.times, nowUs);
+  const given = boundsOf(asked, job?.times, nowUs);
+  const bounds = asked.summary ? wholeBuckets(given) : given;
   const names = asked.devices ?? job?.nodes ?? [];
   const known = await exactNames(client, names, bounds);
   const devices = new Map(
