@@ -1,7 +1,7 @@
 /** What `kw export csv`, `json` and `ndjson` share: a query into a file, or into the standard output with `-o -`. */
 import { Flags } from '@oclif/core';
-import { settingsFlags } from '../lib/config/flags.ts';
-import type { MachineFormat } from '../lib/metrics/answer.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
+import type { Answer, MachineFormat } from '../lib/metrics/answer.ts';
 import { type ParsedFlags, selectionFlags, valueFlags } from '../lib/metrics/flags.ts';
 import { KwCommand } from './command.ts';
 
@@ -15,7 +15,7 @@ export const exportFlags = {
   force: Flags.boolean({ description: 'replace a file that exists' }),
   ...selectionFlags,
   ...valueFlags,
-  ...settingsFlags,
+  ...remoteFlags,
 };
 
 export interface ExportFlags extends ParsedFlags {
@@ -23,14 +23,14 @@ export interface ExportFlags extends ParsedFlags {
   readonly force: boolean;
   readonly config?: string | undefined;
   readonly database?: string | undefined;
+  readonly url?: string | undefined;
 }
 
 export abstract class ExportCommand extends KwCommand {
   protected async export(format: MachineFormat, flags: ExportFlags): Promise<void> {
     const { loadSettings } = await import('../lib/config/settings.ts');
     const { readRequest } = await import('../lib/metrics/flags.ts');
-    const { withClient } = await import('../lib/database/resolve.ts');
-    const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
+    const { withAnswer } = await import('../lib/remote/reach.ts');
     const { writeAnswer } = await import('../lib/metrics/answer.ts');
     const { OutputClosed, standardOutput } = await import('../lib/output/destination.ts');
     const { createExportFile } = await import('../lib/output/exportFile.ts');
@@ -41,23 +41,23 @@ export abstract class ExportCommand extends KwCommand {
     const output = file ?? standardOutput();
     const progress = new Progress();
     try {
-      await withClient(settings, async (client) => {
-        const stop = cancelOnSignal(client, () => {
-          progress.end();
-          output.abort();
-        });
-        const { rows, warnings, remark, empty } = await writeAnswer(client, request, format, output, {
+      const write = async (answer: Answer) => {
+        const notes = await writeAnswer(answer, request, format, output, {
           onProgress: (count) =>
             progress.show(() => `${countText(count)} rows, ${sizeText(file?.bytes ?? 0)}`),
         });
         await output.close();
-        stop();
+        return notes;
+      };
+      const { rows, warnings, remark, empty } = await withAnswer(settings, write, () => {
         progress.end();
-        for (const warning of warnings) this.logToStderr(`warning: ${warning}`);
-        if (remark !== undefined) this.logToStderr(remark);
-        for (const sentence of empty) this.logToStderr(sentence);
-        if (file) this.logToStderr(`${flags.output}: ${countText(rows)} rows, ${sizeText(file.bytes)}`);
+        output.abort();
       });
+      progress.end();
+      for (const warning of warnings) this.logToStderr(`warning: ${warning}`);
+      if (remark !== undefined) this.logToStderr(remark);
+      for (const sentence of empty) this.logToStderr(sentence);
+      if (file) this.logToStderr(`${flags.output}: ${countText(rows)} rows, ${sizeText(file.bytes)}`);
     } catch (error) {
       progress.end();
       output.abort();

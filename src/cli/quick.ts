@@ -24,7 +24,7 @@ export interface QuickCommand {
 
 const string = { type: 'string' } as const;
 const boolean = { type: 'boolean' } as const;
-const common = { timeout: string, config: string, database: string, json: boolean };
+const common = { timeout: string, config: string, database: string, url: string, json: boolean };
 
 export const QUICK_COMMANDS = {
   enable: {
@@ -119,6 +119,7 @@ export function parseQuick(argv: readonly string[]): Parsed | undefined {
         (command.exactlyOne.length === 0 ||
           command.exactlyOne.filter((flag) => values[flag] !== undefined).length === 1) &&
         !tokens.some((token) => token.kind === 'option-terminator');
+      if (values.url !== undefined && values.database !== undefined) return undefined;
       return plain ? { name, values: { ...values }, positionals } : undefined;
     } catch {
       return undefined;
@@ -133,6 +134,7 @@ async function run({ name, values, positionals }: Parsed, io: PrologIo): Promise
     timeout: text(values.timeout),
     config: text(values.config),
     database: text(values.database),
+    url: text(values.url),
   };
   const target = { device: text(values.device), job: text(values.job) };
   switch (name) {

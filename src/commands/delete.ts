@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
-import { settingsFlags } from '../lib/config/flags.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
 import { loadSettings } from '../lib/config/settings.ts';
 
 interface DeleteReport {
@@ -42,19 +42,17 @@ export default class Delete extends KwCommand {
     }),
     tz: Flags.string({ description: 'time zone of times without an offset', helpValue: 'ZONE' }),
     yes: Flags.boolean({ description: 'delete, instead of counting' }),
-    ...settingsFlags,
+    ...remoteFlags,
   };
 
   async run(): Promise<DeleteReport> {
     const { args, flags } = await this.parse(Delete);
-    const [{ withClient }, { deletePushed }, { parseLabelFlags }, { nowUs, parseTimeUs }] = await Promise.all(
-      [
-        import('../lib/database/resolve.ts'),
-        import('../lib/push/delete.ts'),
-        import('../lib/push/request.ts'),
-        import('../lib/time.ts'),
-      ],
-    );
+    const [{ runCall }, { deleteCall }, { parseLabelFlags }, { nowUs, parseTimeUs }] = await Promise.all([
+      import('../lib/remote/reach.ts'),
+      import('../lib/remote/calls.ts'),
+      import('../lib/push/request.ts'),
+      import('../lib/time.ts'),
+    ]);
     const settings = loadSettings(flags);
     const context = { nowUs: nowUs(), timeZone: flags.tz ?? settings.timeZone };
     const time = (text: string | undefined) => (text === undefined ? undefined : parseTimeUs(text, context));
@@ -66,9 +64,7 @@ export default class Delete extends KwCommand {
       toUs: time(flags.to),
       labels: parseLabelFlags(flags.label),
     };
-    const values = await withClient(settings, (client) =>
-      deletePushed(client, selection, { dryRun: !flags.yes }),
-    );
+    const values = await runCall(settings, deleteCall, { ...selection, dryRun: !flags.yes });
     const what = `${values} ${values === 1 ? 'value' : 'values'} that you pushed`;
     if (flags.yes) this.logToStderr(`deleted ${what}`);
     else if (values === 0) this.logToStderr('no values that you pushed match');

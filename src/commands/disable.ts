@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
-import { settingsFlags } from '../lib/config/flags.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
 import { jobFlag } from '../lib/jobs/flags.ts';
 import { deviceFlag, timeoutFlag } from '../lib/prolog/flags.ts';
 import type { Disabled } from '../lib/promotions/enable.ts';
@@ -24,7 +24,7 @@ export default class Disable extends KwCommand {
     job: Flags.string(jobFlag),
     all: Flags.boolean({ description: 'everything that you enabled, for jobs too' }),
     timeout: Flags.string(timeoutFlag),
-    ...settingsFlags,
+    ...remoteFlags,
   };
   static override enableJsonFlag = true;
 

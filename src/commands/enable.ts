@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
-import { settingsFlags } from '../lib/config/flags.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
 import { jobFlag } from '../lib/jobs/flags.ts';
 import { deviceFlag, timeoutFlag } from '../lib/prolog/flags.ts';
 import type { Enabled } from '../lib/promotions/enable.ts';
@@ -27,7 +27,7 @@ export default class Enable extends KwCommand {
     for: Flags.string({ description: 'how long, such as 30m or 2h', helpValue: 'DURATION' }),
     force: Flags.boolean({ description: 'even if no collector is configured to read such a metric' }),
     timeout: Flags.string(timeoutFlag),
-    ...settingsFlags,
+    ...remoteFlags,
   };
   static override enableJsonFlag = true;
 

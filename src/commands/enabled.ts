@@ -1,23 +1,24 @@
 import { KwCommand } from '../cli/command.ts';
-import { settingsFlags } from '../lib/config/flags.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
 import type { Promotion } from '../lib/promotions/listPromotions.ts';
 
 /** kw enabled */
 export default class Enabled extends KwCommand {
   static override summary = 'list the optional metrics that are enabled, where and until when';
   static override examples = ['<%= config.bin %> enabled', '<%= config.bin %> enabled --json'];
-  static override flags = { ...settingsFlags };
+  static override flags = { ...remoteFlags };
   static override enableJsonFlag = true;
 
   async run(): Promise<{ enabled: unknown[] }> {
     const { flags } = await this.parse(Enabled);
     const { loadSettings } = await import('../lib/config/settings.ts');
-    const { withClient } = await import('../lib/database/resolve.ts');
-    const { groupPromotions, listPromotions } = await import('../lib/promotions/listPromotions.ts');
+    const { runCall } = await import('../lib/remote/reach.ts');
+    const { enabledCall } = await import('../lib/remote/calls.ts');
+    const { groupPromotions } = await import('../lib/promotions/listPromotions.ts');
     const { jobLabel } = await import('../lib/jobs/model.ts');
     const { formatLocal, formatUtc, localTimeZone } = await import('../lib/time.ts');
     const settings = loadSettings(flags);
-    const promotions = await withClient(settings, listPromotions);
+    const promotions = await runCall(settings, enabledCall, {});
     if (!this.jsonEnabled()) {
       const timeZone = settings.timeZone ?? localTimeZone();
       const until = ({ job, expiresUs }: Pick<Promotion, 'job' | 'expiresUs'>) =>

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
-import { settingsFlags } from '../lib/config/flags.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
 import { deviceFlags } from '../lib/metrics/flags.ts';
 import type { ListedMetric } from '../lib/metrics/listMetrics.ts';
 
@@ -27,25 +27,20 @@ export default class Metrics extends KwCommand {
       description: 'only optional metrics that could be enabled',
       exclusive: ['enabled'],
     }),
-    ...settingsFlags,
+    ...remoteFlags,
   };
   static override enableJsonFlag = true;
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Metrics);
     const { loadSettings } = await import('../lib/config/settings.ts');
-    const { withClient } = await import('../lib/database/resolve.ts');
-    const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
-    const { listMetrics } = await import('../lib/metrics/listMetrics.ts');
-    const { formatAge, nowUs } = await import('../lib/time.ts');
+    const { runCall } = await import('../lib/remote/reach.ts');
+    const { metricsCall } = await import('../lib/remote/calls.ts');
+    const { jobTexts } = await import('../lib/metrics/flags.ts');
+    const { formatAge } = await import('../lib/time.ts');
     const settings = loadSettings(flags);
-    const request = { jobs: flags.job, devices: flags.device, metrics: flags.metric };
-    const list = await withClient(settings, async (client) => {
-      const stop = cancelOnSignal(client);
-      const result = await listMetrics(client, request, nowUs());
-      stop();
-      return result;
-    });
+    const request = { jobs: await jobTexts(flags.job), devices: flags.device, metrics: flags.metric };
+    const list = await runCall(settings, metricsCall, request);
     const metrics = list.metrics.filter(
       ({ state }) => (!flags.enabled || state === 'enabled') && (!flags.available || state === 'optional'),
     );

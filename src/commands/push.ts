@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
-import { settingsFlags } from '../lib/config/flags.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
 import { loadSettings } from '../lib/config/settings.ts';
 import type { PushReport } from '../lib/push/push.ts';
 
@@ -49,13 +49,13 @@ export default class Push extends KwCommand {
     }),
     'all-or-nothing': Flags.boolean({ description: 'store nothing if there is any bad line' }),
     tz: Flags.string({ description: 'time zone of times without an offset', helpValue: 'ZONE' }),
-    ...settingsFlags,
+    ...remoteFlags,
   };
 
   async run(): Promise<PushReport> {
     const { args, flags } = await this.parse(Push);
-    const [{ withClient }, { readPushRequest }, { PushProgress }] = await Promise.all([
-      import('../lib/database/resolve.ts'),
+    const [{ withPushStore }, { readPushRequest }, { PushProgress }] = await Promise.all([
+      import('../lib/remote/reach.ts'),
       import('../lib/push/request.ts'),
       import('../lib/push/progress.ts'),
     ]);
@@ -71,7 +71,9 @@ export default class Push extends KwCommand {
     const interrupt = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort(signal));
     try {
-      const report = await withClient(settings, (client) => request.push(client, progress, interrupt.signal));
+      const report = await withPushStore(settings, (store) =>
+        request.push(store, progress, interrupt.signal),
+      );
       progress.end(report, { allOrNothing: flags['all-or-nothing'] });
       if (report.refused > 0) process.exitCode = 1;
       return report;

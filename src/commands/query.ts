@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../cli/command.ts';
-import { settingsFlags } from '../lib/config/flags.ts';
-import type { MachineFormat, Notes } from '../lib/metrics/answer.ts';
+import { remoteFlags } from '../lib/config/flags.ts';
+import type { Answer, MachineFormat, Notes } from '../lib/metrics/answer.ts';
 import { type QueryRequest, selectionFlags, valueFlags } from '../lib/metrics/flags.ts';
 
 /** Rows of a table unless --limit says otherwise. */
@@ -38,35 +38,31 @@ export default class Query extends KwCommand {
       helpGroup: 'OUTPUT',
       helpValue: 'ROWS',
     }),
-    ...settingsFlags,
+    ...remoteFlags,
   };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Query);
     const { loadSettings } = await import('../lib/config/settings.ts');
     const { readRequest } = await import('../lib/metrics/flags.ts');
-    const { withClient } = await import('../lib/database/resolve.ts');
-    const { cancelOnSignal } = await import('../lib/database/interrupt.ts');
+    const { withAnswer } = await import('../lib/remote/reach.ts');
     const { OutputClosed } = await import('../lib/output/destination.ts');
     const settings = loadSettings(flags);
     const request = await readRequest(flags, settings.timeZone);
     try {
-      await withClient(settings, async (client) => {
-        const stop = cancelOnSignal(client);
-        const notes =
-          flags.format === 'table'
-            ? await this.#table(client, request, flags.limit)
-            : await this.#stream(client, request, flags.format as MachineFormat, flags.limit || undefined);
-        stop();
-        this.#tell(notes);
-      });
+      const notes = await withAnswer(settings, (answer) =>
+        flags.format === 'table'
+          ? this.#table(answer, request, flags.limit)
+          : this.#stream(answer, request, flags.format as MachineFormat, flags.limit || undefined),
+      );
+      this.#tell(notes);
     } catch (error) {
       if (!(error instanceof OutputClosed)) throw error;
     }
   }
 
   async #stream(
-    client: Parameters<typeof import('../lib/metrics/answer.ts').writeAnswer>[0],
+    answer: Answer,
     request: QueryRequest,
     format: MachineFormat,
     limit: number | undefined,
@@ -74,31 +70,27 @@ export default class Query extends KwCommand {
     const { writeAnswer } = await import('../lib/metrics/answer.ts');
     const { standardOutput } = await import('../lib/output/destination.ts');
     const output = standardOutput();
-    const notes = await writeAnswer(client, request, format, output, { limit });
+    const notes = await writeAnswer(answer, request, format, output, { limit });
     await output.close();
     return notes;
   }
 
-  async #table(
-    client: Parameters<typeof import('../lib/metrics/answer.ts').answer>[0],
-    request: QueryRequest,
-    asked: number | undefined,
-  ): Promise<Notes> {
-    const { answer } = await import('../lib/metrics/answer.ts');
-    const { readUnits } = await import('../lib/metrics/units.ts');
+  async #table(answer: Answer, request: QueryRequest, asked: number | undefined): Promise<Notes> {
+    const { columnsOf } = await import('../lib/metrics/answer.ts');
+    const { unitFinder } = await import('../lib/metrics/units.ts');
     const { standardOutput } = await import('../lib/output/destination.ts');
     const { terminalWidth } = await import('../lib/output/fit.ts');
     const { TableSink } = await import('../lib/output/table.ts');
     const { localTimeZone } = await import('../lib/time.ts');
     const limit = Math.min(asked === 0 ? MAX_TABLE_ROWS : (asked ?? TABLE_ROWS), MAX_TABLE_ROWS);
     let table: InstanceType<typeof TableSink> | undefined;
-    const notes = await answer(client, request, limit, async (wide, { devices }) => {
+    const notes = await answer(request, { limit, units: !request.rate }, ({ series, units }) => {
       table = new TableSink({
         timeZone: request.timeZone ?? localTimeZone(),
         summary: request.summary,
-        wide,
+        wide: series && columnsOf(series),
         width: terminalWidth(process.stdout),
-        unitOf: request.rate ? () => undefined : await readUnits(client, devices && [...devices.keys()]),
+        unitOf: unitFinder(units),
       });
       return table;
     });

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../cli/command.ts';
-import { settingsFlags } from '../../lib/config/flags.ts';
+import { remoteFlags } from '../../lib/config/flags.ts';
 
 /** kw job list */
 export default class JobList extends KwCommand {
@@ -20,19 +20,18 @@ export default class JobList extends KwCommand {
       max: 100_000,
       helpValue: 'N',
     }),
-    ...settingsFlags,
+    ...remoteFlags,
   };
   static override enableJsonFlag = true;
 
   async run(): Promise<{ jobs: unknown[] }> {
     const { flags } = await this.parse(JobList);
     const { loadSettings } = await import('../../lib/config/settings.ts');
-    const { withClient } = await import('../../lib/database/resolve.ts');
-    const { listJobs } = await import('../../lib/jobs/listJobs.ts');
+    const { runCall } = await import('../../lib/remote/reach.ts');
+    const { jobListCall } = await import('../../lib/remote/calls.ts');
     const settings = loadSettings(flags);
-    const { jobs, cut, problems } = await withClient(settings, (client) =>
-      listJobs(client, { all: flags.all, owner: flags.user, limit: flags.limit }),
-    );
+    const request = { all: flags.all, owner: flags.user, limit: flags.limit };
+    const { jobs, cut, problems } = await runCall(settings, jobListCall, request);
     const { jobJson, jobRows } = await import('../../lib/jobs/describe.ts');
     if (!this.jsonEnabled()) {
       const { listing } = await import('../../lib/output/listing.ts');

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../cli/command.ts';
-import { settingsFlags } from '../../lib/config/flags.ts';
+import { remoteFlags } from '../../lib/config/flags.ts';
 import { jobFlag } from '../../lib/jobs/flags.ts';
 
 /** kw job show */
@@ -19,25 +19,19 @@ export default class JobShow extends KwCommand {
       default: true,
       allowNo: true,
     }),
-    ...settingsFlags,
+    ...remoteFlags,
   };
   static override enableJsonFlag = true;
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(JobShow);
     const { loadSettings } = await import('../../lib/config/settings.ts');
-    const { withClient } = await import('../../lib/database/resolve.ts');
+    const { runCall } = await import('../../lib/remote/reach.ts');
+    const { jobShowCall } = await import('../../lib/remote/calls.ts');
     const { parseJobRef } = await import('../../lib/jobs/jobRef.ts');
-    const { showJob } = await import('../../lib/jobs/listJobs.ts');
-    const { promotionsOfJob } = await import('../../lib/promotions/listPromotions.ts');
     const settings = loadSettings(flags);
     const ref = parseJobRef(flags.job);
-    const { jobGaps } = await import('../../lib/metrics/gaps.ts');
-    const { shown, gaps } = await withClient(settings, async (client) => {
-      const job = await showJob(client, ref, flags.values);
-      const enabled = await promotionsOfJob(client, job);
-      return { shown: { ...job, enabled }, gaps: await jobGaps(client, flags.job) };
-    });
+    const { shown, gaps } = await runCall(settings, jobShowCall, { ref, values: flags.values });
     const { describeJob, shownJson } = await import('../../lib/jobs/describe.ts');
     if (!this.jsonEnabled()) this.log(describeJob(shown, settings.timeZone));
     if (shown.problem !== undefined) this.logToStderr('%s', `warning: ${shown.problem}`);

@@ -1,9 +1,9 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../cli/command.ts';
-import { settingsFlags } from '../../lib/config/flags.ts';
+import { remoteFlags } from '../../lib/config/flags.ts';
 import { jobFlag } from '../../lib/jobs/flags.ts';
 import { timeoutFlag } from '../../lib/prolog/flags.ts';
-import type { StartedWithMetrics } from '../../lib/prolog/startAndEnable.ts';
+import type { StartedWithMetrics } from '../../lib/promotions/startAndEnable.ts';
 
 /** kw job start */
 export default class JobStart extends KwCommand {
@@ -40,7 +40,7 @@ export default class JobStart extends KwCommand {
       multipleNonGreedy: true,
     }),
     timeout: Flags.string(timeoutFlag),
-    ...settingsFlags,
+    ...remoteFlags,
   };
   static override enableJsonFlag = true;
 

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../cli/command.ts';
-import { settingsFlags } from '../../lib/config/flags.ts';
+import { remoteFlags } from '../../lib/config/flags.ts';
 import { jobFlag } from '../../lib/jobs/flags.ts';
 import type { StoppedJob } from '../../lib/jobs/startJob.ts';
 import { timeoutFlag } from '../../lib/prolog/flags.ts';
@@ -21,7 +21,7 @@ export default class JobStop extends KwCommand {
     at: Flags.string({ description: 'when it ended, instead of now', helpValue: 'TIME' }),
     nodes: Flags.string({ description: 'only these nodes leave; the job goes on', helpValue: 'LIST' }),
     timeout: Flags.string(timeoutFlag),
-    ...settingsFlags,
+    ...remoteFlags,
   };
   static override enableJsonFlag = true;
 

@@ -1,4 +1,4 @@
-/** Flags that every command with settings has. */
+/** Flags that every command with settings has, and those of commands that work through a server too. */
 import { Flags } from '@oclif/core';
 
 export const settingsFlags = {
@@ -12,5 +12,17 @@ export const settingsFlags = {
       'PostgreSQL database, instead of KW_DATABASE_URL; a password is better put in the environment',
     helpGroup: 'SETTINGS',
     helpValue: 'URL',
+  }),
+};
+
+/** Of commands that need no database where there is a `kw serve`. */
+export const remoteFlags = {
+  ...settingsFlags,
+  url: Flags.string({
+    description:
+      'kw serve to ask instead of a database, instead of KW_URL; KW_TOKEN says who you are. --database and KW_DATABASE_URL win over KW_URL',
+    helpGroup: 'SETTINGS',
+    helpValue: 'URL',
+    exclusive: ['database'],
   }),
 };

@@ -16,6 +16,7 @@ import type { Settings } from './settingsModel.ts';
 export interface SettingsFlags {
   readonly config?: string | undefined;
   readonly database?: string | undefined;
+  readonly url?: string | undefined;
 }
 
 const DAY_MS = 86_400_000;
@@ -76,11 +77,14 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
     },
     databaseFiles: database ? [] : referencedFiles(file?.databaseUrl ?? '', folder),
     databaseNamedBy: databaseNamedBy(flags, env, file),
-    // A database that was named more strongly than the server in the file is meant instead of it.
-    url: env.KW_URL || (database ? undefined : file?.url),
+    ...meantServer(flags, env, file),
     get token() {
       return env.KW_TOKEN || (file?.token && resolveReferences(file.token, source));
     },
+    tokenFiles: env.KW_TOKEN ? [] : referencedFiles(file?.token ?? '', folder),
+    caFile: env.KW_CA_FILE
+      ? resolve(around.cwd, env.KW_CA_FILE)
+      : file?.caFile && resolve(folder, file.caFile),
     metricsDir: file
       ? resolve(folder, file.metricsDir ?? 'metrics.d')
       : resolve(around.systemFolder, 'metrics.d'),
@@ -126,6 +130,19 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       statementTimeoutMs: file?.server?.statementTimeoutMs ?? 300_000,
     },
   };
+}
+
+/** The server that is meant rather than a database: named more strongly, by flag, then environment, then file. */
+function meantServer(
+  flags: SettingsFlags,
+  env: NodeJS.ProcessEnv,
+  file: FileSettings | undefined,
+): Pick<Settings, 'url' | 'urlNamedBy'> {
+  if (flags.url) return { url: flags.url, urlNamedBy: '--url' };
+  if (flags.database || env.KW_DATABASE_URL) return {};
+  if (env.KW_URL) return { url: env.KW_URL, urlNamedBy: 'KW_URL' };
+  if (file?.url === undefined || file.databaseUrl !== undefined) return {};
+  return { url: file.url, urlNamedBy: `url in ${file.path}` };
 }
 
 function databaseNamedBy(

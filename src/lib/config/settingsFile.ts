@@ -30,6 +30,7 @@ export interface FileSettings {
   readonly databaseUrl?: string | undefined;
   readonly url?: string | undefined;
   readonly token?: string | undefined;
+  readonly caFile?: string | undefined;
   readonly metricsDir?: string | undefined;
   readonly timeZone?: string | undefined;
   readonly dataDir?: string | undefined;
@@ -65,6 +66,7 @@ export function readSettingsFile(
     databaseUrl: readDatabaseUrl(fields),
     url: readServerUrl(fields),
     token: fields.text('token'),
+    caFile: fields.text('ca_file'),
     metricsDir: fields.text('metrics_dir'),
     timeZone: readTimeZone(fields),
     dataDir: fields.text('data_dir'),
@@ -84,6 +86,7 @@ const TOP_KEYS = [
   'database_url',
   'url',
   'token',
+  'ca_file',
   'metrics_dir',
   'time_zone',
   'data_dir',

@@ -9,10 +9,16 @@ export interface Settings {
   readonly databaseFiles: readonly string[];
   /** Where that URL was written: `--database`, `KW_DATABASE_URL` or `database_url in FILE`. */
   readonly databaseNamedBy?: string | undefined;
-  /** Of a `kw serve`. */
+  /** Of a `kw serve`, where one was named more strongly than a database: what can be asked there is asked there. */
   readonly url?: string | undefined;
-  /** For `kw serve`. Resolved when it is asked for, as databaseUrl. */
+  /** Where it was written: `--url`, `KW_URL` or `url in FILE`. */
+  readonly urlNamedBy?: string | undefined;
+  /** For that server. Resolved when it is asked for, as databaseUrl. */
   readonly token?: string | undefined;
+  /** Files that are read when `token` is asked for. */
+  readonly tokenFiles: readonly string[];
+  /** Certificates of the authorities to believe that server by, instead of the usual ones: PEM, absolute path. */
+  readonly caFile?: string | undefined;
   /** Folder of the metric files; absolute. It need not exist. */
   readonly metricsDir: string;
   /** IANA name for tables for people; undefined is the zone of the machine. */

@@ -10,7 +10,7 @@ import { isIP, type LookupFunction, Socket } from 'node:net';
  * As dns.lookup, by `getent ahosts`, which asks the same sources in the same order (nsswitch.conf). Where there is
  * no getent (macOS), and for what needs no name server, it is dns.lookup itself.
  */
-const lookupInChild: LookupFunction = (hostname, options, callback) => {
+export const lookupInChild: LookupFunction = (hostname, options, callback) => {
   if (isIP(hostname) !== 0 || hostname === 'localhost') return lookupInThread(hostname, options, callback);
   execFile('getent', ['ahosts', hostname], { timeout: 30_000 }, (error, stdout) => {
     if (error?.code === 'ENOENT') return lookupInThread(hostname, options, callback);

@@ -55,6 +55,7 @@ const NOT_COPIED = [
   'summary_stored',
   'summary_state',
   'summary_late',
+  'push_parts',
 ];
 
 /**

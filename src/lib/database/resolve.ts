@@ -11,8 +11,9 @@ export interface DatabaseSettings {
   readonly databaseUrl?: string | undefined;
   /** Where the URL was written, such as `--database`. */
   readonly databaseNamedBy?: string | undefined;
-  /** A `kw serve`; no database is meant then. */
+  /** A `kw serve`; no embedded database is meant then. */
   readonly url?: string | undefined;
+  readonly urlNamedBy?: string | undefined;
   readonly dataFolder: string;
 }
 
@@ -20,7 +21,7 @@ export interface DatabaseSettings {
  * The database that is meant: the configured one, else the embedded one if there is one (started if it is
  * stopped). Nothing else makes a database: a prolog without its environment must not write into a private one.
  *
- * @throws KwError NO_DATABASE; NO_HTTP_CLIENT where KW_URL is set: speaking to it comes with a later version
+ * @throws KwError NO_DATABASE; NEEDS_DATABASE where only a server is named
  */
 export async function resolveDatabase(settings: DatabaseSettings): Promise<DatabaseTarget> {
   const url = settings.databaseUrl;
@@ -29,16 +30,19 @@ export async function resolveDatabase(settings: DatabaseSettings): Promise<Datab
     return { url, label, embedded: false, namedBy: settings.databaseNamedBy };
   }
   if (settings.url) {
-    throw new KwError('this version of kw speaks to a database only, not to KW_URL', {
-      code: 'NO_HTTP_CLIENT',
-      hint: 'set KW_DATABASE_URL (to read, a login with the role kw_reader will do)',
-    });
+    throw new KwError(
+      `this command needs a database, and ${settings.urlNamedBy ?? 'KW_URL'} names only a server`,
+      {
+        code: 'NEEDS_DATABASE',
+        hint: 'set KW_DATABASE_URL; query, export, push, delete, enable, disable, enabled, metrics and job need none',
+      },
+    );
   }
   if (embeddedExists(settings.dataFolder)) {
     const server = await startEmbedded(settings.dataFolder);
     return { url: server.url, label: server.label, embedded: true };
   }
-  throw new KwError('no database: set KW_DATABASE_URL, or run kw db start', {
+  throw new KwError('no database: set KW_URL or KW_DATABASE_URL, or run kw db start', {
     code: 'NO_DATABASE',
   });
 }

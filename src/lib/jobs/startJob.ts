@@ -13,8 +13,10 @@ export interface NewJob {
   readonly source: string;
   readonly jobId: number;
   readonly nodes: readonly string[];
-  /** Undefined is the owner that it has, or the user of this process. */
+  /** Undefined is the owner that it has, or the caller; of a new job that a scheduler starts it is `user`. */
   readonly owner: string | undefined;
+  /** Who runs the command. */
+  readonly user: string;
   /** Undefined is now, by the clock of the database. */
   readonly startedUs: number | undefined;
   readonly nameId: string | undefined;
@@ -44,6 +46,7 @@ export function readNewJob(flags: StartFlags, env: NodeJS.ProcessEnv = process.e
     jobId: ref.jobId,
     nodes: expandHostList(flags.nodes),
     owner: flags.user === undefined ? undefined : checkText('--user', flags.user),
+    user: userInfo().username,
     startedUs: flags.at === undefined ? undefined : parseTimeUs(flags.at, { nowUs: nowUs() }),
     nameId: flags.name === undefined ? undefined : checkText('--name', flags.name),
     comment: flags.comment === undefined ? undefined : checkText('--comment', flags.comment),
@@ -87,7 +90,7 @@ export async function startJob(client: Client, job: NewJob): Promise<StartedJob>
     job.nodes,
     job.nodes.map(shortNodeName),
     job.owner ?? null,
-    userInfo().username,
+    job.user,
     job.startedUs === undefined ? null : formatUtc(job.startedUs),
     job.nameId ?? null,
     job.comment ?? null,

@@ -14,10 +14,11 @@ import { whyEmpty } from './emptyAnswer.ts';
 import type { QueryRequest } from './flags.ts';
 import { findGaps } from './gaps.ts';
 import { lagWarnings, waitUntilWritten } from './progress.ts';
-import { inSnapshot, readRows, readSeries } from './read.ts';
+import { inSnapshot, type ReadResult, readRows, readSeries } from './read.ts';
 import { resolveSelection, type Selection } from './selection.ts';
 import { silenceLines } from './silences.ts';
 import { type StableSeries, StableSeriesMap } from './stableSeries.ts';
+import { type MetricUnit, readUnits } from './units.ts';
 
 export type MachineFormat = 'csv' | 'json' | 'ndjson';
 
@@ -35,9 +36,50 @@ export interface Notes {
 
 const WRITE_BYTES = 64 * 1024;
 
+/** What is known before the first row. */
+export interface AnswerHead {
+  /** All series, where columns were asked for. */
+  readonly series?: readonly RowSeries[] | undefined;
+  /** Empty unless they were asked for. */
+  readonly units: readonly MetricUnit[];
+}
+
+export interface AnswerOptions {
+  /** Stop after so many rows. */
+  readonly limit: number | undefined;
+  /** Whether the units of metrics are wanted. */
+  readonly units: boolean;
+}
+
+/**
+ * Gives the rows of a request to the sink that `makeSink` makes. The database does it (below), and so does a server
+ * that has one: src/lib/remote/. `flush` is called after every few thousand rows, and waited for.
+ */
+export type Answer = (
+  request: QueryRequest,
+  options: AnswerOptions,
+  makeSink: (head: AnswerHead) => RowSink,
+  flush?: () => Promise<void> | undefined,
+) => Promise<Notes>;
+
+/** How an answer comes to its statements: each time a connection for as long as `use` takes. */
+export interface StatementRunner {
+  plain<T>(use: (client: Client) => Promise<T>): Promise<T>;
+  /** In one snapshot: everything that is read is of one moment. */
+  snapshot<T>(use: (client: Client) => Promise<T>): Promise<T>;
+}
+
+/** On one connection of its own. */
+export function databaseAnswer(client: Client): Answer {
+  return answerBy({
+    plain: (use) => use(client),
+    snapshot: (use) => inSnapshot(client, () => use(client)),
+  });
+}
+
 /** Rows as bytes to a destination, which stays open. Its reader is waited for. */
 export async function writeAnswer(
-  client: Client,
+  answer: Answer,
   request: QueryRequest,
   format: MachineFormat,
   destination: Destination,
@@ -54,11 +96,10 @@ export async function writeAnswer(
     return destination.write(bytes);
   };
   const notes = await answer(
-    client,
     request,
-    limit,
-    (columns) => {
-      writer = makeWriter(format, request, columns);
+    { limit, units: false },
+    ({ series }) => {
+      writer = makeWriter(format, request, series && columnsOf(series));
       return writer;
     },
     flush,
@@ -72,51 +113,67 @@ export async function writeAnswer(
   return { ...notes, warnings, rows: writer?.rows ?? 0 };
 }
 
-/** Rows into any sink. `makeSink` is called once the columns of --wide are known. */
-export async function answer(
+/** An answer from the database, by whatever gives connections to it. */
+export function answerBy(run: StatementRunner): Answer {
+  return async (request, { limit, units }, makeSink, flush = () => undefined) => {
+    const now = nowUs();
+    const selection = await run.plain((client) => resolveSelection(client, request, now));
+    if (request.waitMs > 0) await waitUntilWritten(run, selection, request.waitMs);
+    return await run.snapshot(async (client) => {
+      const devices = selection.devices && [...selection.devices.keys()];
+      const head = {
+        series: request.wide ? await allSeries(client, selection) : undefined,
+        units: units ? await readUnits(client, devices) : [],
+      };
+      const counter = new CountingSink(makeSink(head));
+      const options = { ...request, limit, limitByTime: request.wide };
+      const read = await readRows(client, selection, options, counter, flush);
+      return await notesOf(client, { request, selection, read, isEmpty: counter.rows === 0, now });
+    });
+  };
+}
+
+interface AnswerRead {
+  readonly request: QueryRequest;
+  readonly selection: Selection;
+  readonly read: ReadResult;
+  readonly isEmpty: boolean;
+  readonly now: number;
+}
+
+/** What is to be said of rows that were read. Call it in their snapshot. */
+async function notesOf(
   client: Client,
-  request: QueryRequest,
-  limit: number | undefined,
-  makeSink: (columns: WideColumns | undefined, selection: Selection) => RowSink | Promise<RowSink>,
-  flush: () => Promise<void> | undefined = () => undefined,
+  { request, selection, read, isEmpty, now }: AnswerRead,
 ): Promise<Notes> {
-  const now = nowUs();
-  const selection = await resolveSelection(client, request, now);
-  if (request.waitMs > 0) await waitUntilWritten(client, selection, request.waitMs);
-  return await inSnapshot(client, async () => {
-    const columns = request.wide ? await readColumns(client, selection) : undefined;
-    const counter = new CountingSink(await makeSink(columns, selection));
-    const options = { ...request, limit, limitByTime: request.wide };
-    const read = await readRows(client, selection, options, counter, flush);
-    const { cut } = read;
-    const lag = await lagWarnings(client, selection, now, request.waitMs);
-    const absent = await findAbsences(client, selection, read.seen, cut);
-    const seen = cut && selection.devices === undefined ? undefined : absent.seen;
-    const gaps = await findGaps(client, selection, now, seen);
-    // Some rows only, or rows of five minutes, say nothing of how devices answered.
-    const isWhole = !cut && !request.summary && selection.labels === undefined;
-    const silences = isWhole
-      ? silenceLines({
-          selection,
-          spacings: read.spacings,
-          configured: absent.expected,
-          completeUpToUs: lag.completeUpToUs,
-          told: gaps.times,
-          whyNow: whyDown,
-        })
-      : [];
-    const warnings = [
-      ...selection.jobs.flatMap(({ problem }) => problem ?? []),
-      ...notInJobsWarning(selection),
-      ...lag.warnings,
-      ...gaps.warnings,
-      ...absent.warnings,
-      ...silences,
-      ...read.missingOrigins.map(describeMissing),
-    ];
-    const empty = counter.rows > 0 ? [] : await whyEmpty(client, selection, warnings);
-    return { warnings, remark: lag.remark, empty, cut };
-  });
+  const { cut } = read;
+  const lag = await lagWarnings(client, selection, now, request.waitMs);
+  const absent = await findAbsences(client, selection, read.seen, cut);
+  const seen = cut && selection.devices === undefined ? undefined : absent.seen;
+  const gaps = await findGaps(client, selection, now, seen);
+  // Some rows only, or rows of five minutes, say nothing of how devices answered.
+  const isWhole = !cut && !request.summary && selection.labels === undefined;
+  const silences = isWhole
+    ? silenceLines({
+        selection,
+        spacings: read.spacings,
+        configured: absent.expected,
+        completeUpToUs: lag.completeUpToUs,
+        told: gaps.times,
+        whyNow: whyDown,
+      })
+    : [];
+  const warnings = [
+    ...selection.jobs.flatMap(({ problem }) => problem ?? []),
+    ...notInJobsWarning(selection),
+    ...lag.warnings,
+    ...gaps.warnings,
+    ...absent.warnings,
+    ...silences,
+    ...read.missingOrigins.map(describeMissing),
+  ];
+  const empty = isEmpty ? await whyEmpty(client, selection, warnings) : [];
+  return { warnings, remark: lag.remark, empty, cut };
 }
 
 function makeWriter(
@@ -129,16 +186,22 @@ function makeWriter(
 }
 
 /** Columns of --wide: one for each stable series. */
-async function readColumns(client: Client, selection: Selection): Promise<WideColumns> {
+export function columnsOf(series: readonly RowSeries[]): WideColumns {
   const stable = new StableSeriesMap();
+  for (const one of series) stable.of(one);
+  return wideColumns(stable.all, (one) => String((stable.of(one) as StableSeries).index));
+}
+
+async function allSeries(client: Client, selection: Selection): Promise<RowSeries[]> {
+  const all: RowSeries[] = [];
   const collect: RowSink = {
-    row(_, series: RowSeries) {
-      stable.of(series);
+    row(_, series) {
+      all.push(series);
     },
     end() {},
   };
   await readSeries(client, selection, collect);
-  return wideColumns(stable.all, (series) => String((stable.of(series) as StableSeries).index));
+  return all;
 }
 
 function notInJobsWarning({ notInJobs, jobs, devices }: Selection): string[] {

@@ -12,7 +12,7 @@ import { readSql } from '../packageRoot.ts';
 import { formatUtc } from '../time.ts';
 import { DeviceViews } from './deviceViews.ts';
 import type { Selection } from './selection.ts';
-import { readUnits } from './units.ts';
+import { readUnits, unitFinder } from './units.ts';
 
 export interface EnvelopeSeries {
   readonly deviceId: string;
@@ -111,7 +111,7 @@ export async function readEnvelope(
     width_us: columnUs,
   });
   const { rows } = await client.query<ColumnRow>(sql);
-  const unitOf = await readUnits(client, devices);
+  const unitOf = unitFinder(await readUnits(client, devices));
   const all = seriesOf(rows, devices, unitOf, { rate, columnUs });
   return {
     fromUs: firstUs,

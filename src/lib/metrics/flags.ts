@@ -118,21 +118,32 @@ export interface QueryRequest extends SelectionRequest {
 
 const MIN_PERIOD_MS = 1;
 
-/** @throws KwError BAD_DURATION, BAD_TIME_ZONE */
+/**
+ * Jobs as they were given, `current` replaced by its number: whoever looks them up may be another process.
+ * @throws KwError NO_CURRENT_JOB
+ */
+export async function jobTexts(given: readonly string[] | undefined): Promise<string[] | undefined> {
+  if (given === undefined) return undefined;
+  const { splitList } = await import('./selectionText.ts');
+  const { parseJobRef } = await import('../jobs/jobRef.ts');
+  return given.flatMap(splitList).map((text) => (text === 'current' ? parseJobRef(text).text : text));
+}
+
+/** @throws KwError BAD_DURATION, BAD_TIME_ZONE, NO_CURRENT_JOB */
 export async function readRequest(flags: ParsedFlags, timeZone: string | undefined): Promise<QueryRequest> {
-  const { checkTimeZone, parseDurationMs } = await import('../time.ts');
+  const { checkTimeZone, localTimeZone, parseDurationMs } = await import('../time.ts');
   const everyMs = flags.every === undefined ? undefined : parseDurationMs(flags.every);
   if (everyMs !== undefined && everyMs < MIN_PERIOD_MS) {
     throw new KwError('--every is at least 1ms', { code: 'BAD_DURATION' });
   }
   return {
-    jobs: flags.job,
+    jobs: await jobTexts(flags.job),
     devices: flags.device,
     metrics: flags.metric,
     labels: flags.label,
     from: flags.from,
     to: flags.to,
-    timeZone: flags.tz === undefined ? timeZone : checkTimeZone(flags.tz),
+    timeZone: flags.tz === undefined ? (timeZone ?? localTimeZone()) : checkTimeZone(flags.tz),
     rate: flags.rate ?? false,
     every:
       everyMs === undefined

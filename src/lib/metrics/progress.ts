@@ -54,9 +54,13 @@ export async function lagWarnings(
 }
 
 /** Waits until every live collector has written up to the end of the selection, or the time is over. */
-export async function waitUntilWritten(client: Client, selection: Selection, waitMs: number): Promise<void> {
+export async function waitUntilWritten(
+  { plain }: { plain<T>(use: (client: Client) => Promise<T>): Promise<T> },
+  selection: Selection,
+  waitMs: number,
+): Promise<void> {
   const deadline = performance.now() + waitMs;
-  while ((await collectorsBehind(client, selection)).length > 0) {
+  while ((await plain((client) => collectorsBehind(client, selection))).length > 0) {
     const leftMs = deadline - performance.now();
     if (leftMs <= 0) return;
     await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, leftMs)));

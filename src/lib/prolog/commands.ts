@@ -5,12 +5,13 @@
 import { expandHostList, foldHostList } from '../jobs/hostList.ts';
 import { parseJobRef } from '../jobs/jobRef.ts';
 import { jobLabel } from '../jobs/model.ts';
-import { readNewJob, type StartFlags, type StoppedJob, stopJob } from '../jobs/startJob.ts';
-import { type Disabled, disableMetrics, type Enabled, enableMetrics } from '../promotions/enable.ts';
+import { readNewJob, type StartFlags, type StoppedJob } from '../jobs/startJob.ts';
+import type { Disabled, Enabled } from '../promotions/enable.ts';
+import type { StartedWithMetrics } from '../promotions/startAndEnable.ts';
+import { disableCall, enableCall, jobStartCall, jobStopCall } from '../remote/prologCalls.ts';
 import { nowUs, parseTimeUs } from '../time.ts';
-import { type PrologOptions, withBoundedClient } from './boundedClient.ts';
+import { type PrologOptions, runBounded } from './bounded.ts';
 import { readDuration, readTarget, requireTarget } from './flags.ts';
-import { type StartedWithMetrics, startAndEnable } from './startAndEnable.ts';
 
 /** The surroundings of a command. */
 export interface PrologIo {
@@ -20,7 +21,7 @@ export interface PrologIo {
   note(line: string): void;
 }
 
-export type CommonFlags = Pick<PrologOptions, 'config' | 'database' | 'timeout'>;
+export type CommonFlags = Pick<PrologOptions, 'config' | 'database' | 'url' | 'timeout'>;
 
 export interface EnableFlags extends CommonFlags {
   readonly device?: string | undefined;
@@ -36,9 +37,10 @@ export async function runEnable(pattern: string, flags: EnableFlags, io: PrologI
     forMs: readDuration(flags.for),
     force: flags.force,
   };
-  const enabled = await withBoundedClient(
+  const enabled = await runBounded(
     { ...flags, consequence: 'it is not known whether anything was enabled', json: io.json },
-    (client) => enableMetrics(client, request),
+    enableCall,
+    request,
   );
   await noteEnabled([enabled], io);
   return enabled;
@@ -60,9 +62,10 @@ export async function runDisable(
   io: PrologIo,
 ): Promise<Disabled> {
   const request = { pattern, target: readTarget(flags) };
-  const result = await withBoundedClient(
+  const result = await runBounded(
     { ...flags, consequence: 'it is not known whether anything was disabled', json: io.json },
-    (client) => disableMetrics(client, request),
+    disableCall,
+    request,
   );
   const { describeDisabled } = await import('../promotions/describe.ts');
   io.note(describeDisabled(result));
@@ -76,9 +79,10 @@ export interface JobStartFlags extends StartFlags, CommonFlags {
 
 export async function runJobStart(flags: JobStartFlags, io: PrologIo): Promise<StartedWithMetrics> {
   const job = readNewJob(flags);
-  const started = await withBoundedClient(
+  const started = await runBounded(
     { ...flags, consequence: 'it is not known whether the job was started', json: io.json },
-    (client) => startAndEnable(client, job, flags.enable ?? []),
+    jobStartCall,
+    { job, patterns: flags.enable ?? [] },
   );
   const already = started.newNodes === 0 ? ' already' : '';
   io.note(`job ${jobLabel(job)} runs on ${foldHostList(job.nodes)}${already}`);
@@ -101,9 +105,10 @@ export async function runJobStop(flags: StopFlags, io: PrologIo): Promise<Stoppe
     stoppedUs: flags.at === undefined ? undefined : parseTimeUs(flags.at, { nowUs: nowUs() }),
     nodes: flags.nodes === undefined ? undefined : expandHostList(flags.nodes),
   };
-  const stopped = await withBoundedClient(
+  const stopped = await runBounded(
     { ...flags, consequence: 'it is not known whether the job was stopped', json: io.json },
-    (client) => stopJob(client, request),
+    jobStopCall,
+    request,
   );
   const { endedNodes } = stopped;
   const label = jobLabel(stopped.job);

@@ -25,7 +25,7 @@ export function readTarget(flags: {
   return { devices: expandHostList(flags.device) };
 }
 
-/** The value is read in boundedClient.ts. */
+/** The value is read in bounded.ts. */
 export const timeoutFlag = {
   description: 'give up after this time, everything included [default: 1s without a terminal, else 10s]',
   helpValue: 'DURATION',

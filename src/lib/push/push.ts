@@ -2,19 +2,18 @@
  * Pushes one value or a stream of them. Bad lines cost only themselves; what is good is stored batch by batch, or,
  * all or nothing, in one transaction that is undone if there was a single bad line.
  *
- *   bytes -> lines -> rows and refusals -> batch -> parts of few days -> kw.insert_samples() -> refusals
+ *   bytes -> lines -> rows and refusals -> batch -> parts of few days -> PushStore -> refusals
  *
  * One batch is on its way while the next is read. A batch that does not fill up is sent after a second, so that
  * `measure | kw push` shows its values soon.
  */
-import type pg from 'pg';
 import { KwError } from '../errors.ts';
 import { guessFormat, type PushFormat, rowReader } from './formats.ts';
 import { type Line, MAX_LINE_BYTES, readLines } from './lines.ts';
 import { isRefusal, type PushDefaults, type PushRow, type Refusal } from './pushRow.ts';
 import type { RowReader } from './rowReader.ts';
-import { checkLocks, dayOf, splitByDays } from './spans.ts';
-import { storeRows } from './store.ts';
+import { splitByDays } from './spans.ts';
+import { type PushStore, StoredOrNot } from './store.ts';
 
 const BATCH_ROWS = 5_000;
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -50,11 +49,11 @@ export interface PushOptions {
 
 /** Pushes everything that the source gives. */
 export async function pushStream(
-  client: pg.Client,
+  store: PushStore,
   source: AsyncIterable<Buffer>,
   options: PushOptions,
 ): Promise<PushReport> {
-  const run = new PushRun(client, options);
+  const run = new PushRun(store, options);
   return await run.finish(async () => {
     let reader: RowReader | undefined;
     for await (const lines of readLines(untilInterrupted(source, options.interrupt))) {
@@ -97,16 +96,16 @@ class Interrupted extends Error {}
 
 /** Pushes a single row. */
 export async function pushRow(
-  client: pg.Client,
+  store: PushStore,
   row: PushRow | Refusal,
   options: PushOptions,
 ): Promise<PushReport> {
-  const run = new PushRun(client, options);
+  const run = new PushRun(store, options);
   return await run.finish(() => run.add(row));
 }
 
 class PushRun {
-  readonly #client: pg.Client;
+  readonly #store: PushStore;
   readonly #options: PushOptions;
   readonly #refusals: Refusal[] = [];
   #batch: PushRow[] = [];
@@ -118,11 +117,9 @@ class PushRun {
   #stored = 0;
   #refused = 0;
   #removedLabels = 0;
-  /** Into which a transaction that must be whole has written. */
-  readonly #days = new Set<number>();
 
-  constructor(client: pg.Client, options: PushOptions) {
-    this.#client = client;
+  constructor(store: PushStore, options: PushOptions) {
+    this.#store = store;
     this.#options = options;
   }
 
@@ -143,15 +140,14 @@ class PushRun {
     }
     this.#removedLabels += row.removedLabels;
     this.#batch.push(row);
-    // Names and labels are bounded; this is near enough.
-    this.#batchBytes += 100 + row.deviceId.length + row.metricId.length + 40 * Object.keys(row.labels).length;
+    this.#batchBytes += mostBytes(row);
     if (this.#batch.length >= BATCH_ROWS || this.#batchBytes >= BATCH_BYTES) await this.#flush();
   }
 
   /** Runs the reading, stores the rest, and decides about the transaction. */
   async finish(read: () => Promise<void>): Promise<PushReport> {
     const { allOrNothing } = this.#options;
-    if (allOrNothing) await this.#client.query('BEGIN');
+    if (allOrNothing) await this.#store.begin();
     const timer = setInterval(() => void this.#flush().catch(() => {}), FLUSH_INTERVAL_MS);
     try {
       const interrupted = await read().then(() => false, ignoreInterrupt);
@@ -159,12 +155,16 @@ class PushRun {
       await this.#inFlight;
       if (this.#failure !== undefined) throw this.#failure;
       if (interrupted) {
-        if (allOrNothing) await this.#client.query('ROLLBACK');
+        if (allOrNothing) await this.#store.rollback();
         throw this.#interrupted();
       }
       if (allOrNothing) {
-        await this.#client.query(this.#refused > 0 ? 'ROLLBACK' : 'COMMIT');
-        if (this.#refused > 0) this.#stored = 0;
+        if (this.#refused > 0) {
+          await this.#store.rollback();
+          this.#stored = 0;
+        } else {
+          await this.#store.commit();
+        }
       }
     } finally {
       clearInterval(timer);
@@ -185,35 +185,42 @@ class PushRun {
     this.#batch = [];
     this.#batchBytes = 0;
     const before = this.#inFlight;
-    this.#inFlight = before.then(() => this.#store(rows));
+    this.#inFlight = before.then(() => this.#storeBatch(rows));
     await before;
   }
 
-  async #store(rows: readonly PushRow[]): Promise<void> {
+  async #storeBatch(rows: readonly PushRow[]): Promise<void> {
     if (this.#failure !== undefined) return;
     try {
       for (const part of splitByDays(rows)) {
-        const refusals = await storeRows(this.#client, part);
+        const refusals = await this.#store.store(part);
         this.#stored += part.length - refusals.length;
         this.#sentUpTo = part.at(-1)?.line ?? this.#sentUpTo;
         for (const refusal of refusals) this.#refuse(refusal);
-        if (this.#options.allOrNothing) await this.#boundLocks(part);
         this.#options.onProgress?.(this.#lines, this.#stored);
       }
     } catch (error) {
-      this.#failure = this.#stored > 0 && !this.#options.allOrNothing ? this.#partly(error) : error;
+      this.#failure = this.#options.allOrNothing ? error : this.#partly(error, rows.at(-1)?.line ?? 0);
     }
   }
 
-  async #boundLocks(part: readonly PushRow[]): Promise<void> {
-    const before = this.#days.size;
-    for (const row of part) this.#days.add(dayOf(row));
-    if (this.#days.size > before) await checkLocks(this.#client, this.#days.size);
-  }
-
   /** An outage in the middle: what is stored stays, and the user must know where to go on. */
-  #partly(error: unknown): KwError {
+  #partly(error: unknown, lastLine: number): unknown {
     const said = error instanceof Error ? error.message : String(error);
+    if (error instanceof StoredOrNot) {
+      const before = this.#sentUpTo === 0 ? '' : `stopped after line ${this.#sentUpTo}, `;
+      const first = this.#sentUpTo + 1;
+      const which = lastLine <= first ? 'the value' : `what stands in lines ${first} to ${lastLine}`;
+      return new KwError(
+        `${before}${this.#stored} values are stored, and it is not known whether ${which} is: ${said}`,
+        {
+          code: 'PUSH_UNSURE',
+          hint: 'kw query shows what is there; kw delete takes values back, to push them again',
+          cause: error,
+        },
+      );
+    }
+    if (this.#stored === 0) return error;
     return new KwError(`stopped after line ${this.#sentUpTo}, ${this.#stored} values are stored: ${said}`, {
       code: 'PUSH_STOPPED',
       hint: `push again from line ${this.#sentUpTo + 1} on`,
@@ -243,4 +250,9 @@ class PushRun {
 function ignoreInterrupt(error: unknown): true {
   if (error instanceof Interrupted) return true;
   throw error;
+}
+
+/** What the values of a row may take in JSON, where a control character takes six bytes. */
+function mostBytes({ deviceId, metricId, labels }: PushRow): number {
+  return 100 + 6 * (deviceId.length + metricId.length) + 3 * JSON.stringify(labels).length;
 }

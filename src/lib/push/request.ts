@@ -2,7 +2,6 @@
 import { createReadStream, fstatSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import type pg from 'pg';
 import { parseValue } from '../devices/prometheus/numbers.ts';
 import { EXIT_USAGE, KwError, systemWords } from '../errors.ts';
 import { labelsProblem, nameProblem } from '../limits.ts';
@@ -12,6 +11,7 @@ import type { PushFormat } from './formats.ts';
 import type { PushProgress } from './progress.ts';
 import { type PushReport, pushRow, pushStream } from './push.ts';
 import { makeRow, type PushDefaults } from './pushRow.ts';
+import type { PushStore } from './store.ts';
 
 export interface PushArguments {
   readonly metric?: string | undefined;
@@ -26,7 +26,7 @@ export interface PushArguments {
 }
 
 export interface PushRequest {
-  push(client: pg.Client, progress: PushProgress, interrupt: AbortSignal): Promise<PushReport>;
+  push(store: PushStore, progress: PushProgress, interrupt: AbortSignal): Promise<PushReport>;
 }
 
 /** Checks everything that can be checked before there is a connection. @throws KwError */
@@ -65,7 +65,7 @@ export function readPushRequest(
       });
     }
     const row = makeRow(0, { value: number }, defaults);
-    return { push: (client, progress) => pushRow(client, row, { ...options, ...progress.listeners }) };
+    return { push: (store, progress) => pushRow(store, row, { ...options, ...progress.listeners }) };
   }
 
   const fromStdin = file === undefined || file === '-';
@@ -78,8 +78,8 @@ export function readPushRequest(
   }
   const source = fromStdin ? stdin : openFile(file);
   return {
-    push: (client, progress, interrupt) =>
-      pushStream(client, source, {
+    push: (store, progress, interrupt) =>
+      pushStream(store, source, {
         ...options,
         ...progress.listeners,
         interrupt,

@@ -16,6 +16,8 @@ import { registerChoices } from './routes/choices.ts';
 import { registerEnvelope } from './routes/envelope.ts';
 import { registerGrid5000 } from './routes/grid5000.ts';
 import { registerHealth } from './routes/health.ts';
+import { registerKw, registerKwVersion } from './routes/kw.ts';
+import { registerKwPush } from './routes/kwPush.ts';
 import { registerPage } from './routes/page.ts';
 import { registerRpc } from './routes/rpc.ts';
 import { registerStream } from './routes/stream.ts';
@@ -94,6 +96,7 @@ export function buildApp(options: ServerOptions): FastifyInstance {
     );
   });
 
+  registerKwVersion(app, context);
   registerAuthentication(app, context);
   registerOpenapi(app, options.version);
   // Once the document is there, which collects them.
@@ -102,6 +105,8 @@ export function buildApp(options: ServerOptions): FastifyInstance {
     registerRpc(routes, context);
     registerGrid5000(routes, context);
     registerEnvelope(routes, context);
+    registerKw(routes, context);
+    registerKwPush(routes, context);
     registerStream(routes, context);
     registerChoices(routes, context);
     registerPage(routes, context);

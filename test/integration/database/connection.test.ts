@@ -118,14 +118,14 @@ describe('a connection', () => {
   test('without any database says how to get one', async () => {
     await expect(resolveDatabase({ dataFolder: '/nonexistent' })).rejects.toMatchObject({
       code: 'NO_DATABASE',
-      message: 'no database: set KW_DATABASE_URL, or run kw db start',
+      message: 'no database: set KW_URL or KW_DATABASE_URL, or run kw db start',
     });
   });
 
   test('where KW_URL is set, nothing goes into a private embedded database instead', async () => {
     await expect(
       resolveDatabase({ dataFolder: '/nonexistent', url: 'https://kw.example.org' }),
-    ).rejects.toMatchObject({ code: 'NO_HTTP_CLIENT' });
+    ).rejects.toMatchObject({ code: 'NEEDS_DATABASE' });
     const both = { dataFolder: '/nonexistent', url: 'https://kw.example.org', databaseUrl: db.url };
     expect(await resolveDatabase(both)).toMatchObject({ url: db.url });
   });

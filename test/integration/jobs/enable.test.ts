@@ -5,9 +5,9 @@ import { openClient } from '../../../src/lib/database/connection.ts';
 import { parseJobRef } from '../../../src/lib/jobs/jobRef.ts';
 import { readNewJob, stopJob } from '../../../src/lib/jobs/startJob.ts';
 import type { JobStartFlags } from '../../../src/lib/prolog/commands.ts';
-import { startAndEnable } from '../../../src/lib/prolog/startAndEnable.ts';
 import { disableMetrics, enableMetrics } from '../../../src/lib/promotions/enable.ts';
 import { listPromotions } from '../../../src/lib/promotions/listPromotions.ts';
+import { startAndEnable } from '../../../src/lib/promotions/startAndEnable.ts';
 import { nowUs } from '../../../src/lib/time.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { runKw } from '../../support/runKw.ts';
@@ -32,7 +32,8 @@ beforeEach(async () => {
   );
 });
 
-const start = (flags: JobStartFlags) => startAndEnable(db.client, readNewJob(flags, {}), flags.enable ?? []);
+const start = (flags: JobStartFlags) =>
+  startAndEnable(db.client, { job: readNewJob(flags, {}), patterns: flags.enable ?? [] });
 const byJob = (job: string) => ({ job: parseJobRef(job, {}) });
 const enable = (pattern: string, target: Parameters<typeof enableMetrics>[1]['target'], forMs?: number) =>
   enableMetrics(db.client, { pattern, target, forMs, force: false });

@@ -5,7 +5,7 @@ import { parseJobRef } from '../../../src/lib/jobs/jobRef.ts';
 import { listJobs, nodesOfJob, showJob } from '../../../src/lib/jobs/listJobs.ts';
 import { readNewJob, stopJob } from '../../../src/lib/jobs/startJob.ts';
 import type { JobStartFlags } from '../../../src/lib/prolog/commands.ts';
-import { startAndEnable } from '../../../src/lib/prolog/startAndEnable.ts';
+import { startAndEnable } from '../../../src/lib/promotions/startAndEnable.ts';
 import { formatUtc, parseTimeUs } from '../../../src/lib/time.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { runKw } from '../../support/runKw.ts';
@@ -17,7 +17,8 @@ beforeAll(async () => {
 afterAll(() => db.drop());
 beforeEach(() => db.client.query('TRUNCATE kw.jobs, kw.job_nodes, kw.promoted_metrics, kw.metric_catalogue'));
 
-const start = (flags: JobStartFlags) => startAndEnable(db.client, readNewJob(flags, {}), flags.enable ?? []);
+const start = (flags: JobStartFlags) =>
+  startAndEnable(db.client, { job: readNewJob(flags, {}), patterns: flags.enable ?? [] });
 const us = (time: string) => parseTimeUs(time, { nowUs: 0, timeZone: 'UTC' });
 const stop = (job: string, at?: string, nodes?: string[]) =>
   stopJob(db.client, { ref: parseJobRef(job, {}), stoppedUs: at === undefined ? undefined : us(at), nodes });

@@ -191,7 +191,7 @@ describe('a prolog does not wait', () => {
     });
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: 'kw: no database: set KW_DATABASE_URL, or run kw db start\n',
+      stderr: 'kw: no database: set KW_URL or KW_DATABASE_URL, or run kw db start\n',
     });
   });
 

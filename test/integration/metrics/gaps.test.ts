@@ -2,7 +2,7 @@
 
 import { Parser } from '@oclif/core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { answer } from '../../../src/lib/metrics/answer.ts';
+import { databaseAnswer } from '../../../src/lib/metrics/answer.ts';
 import { readRequest, selectionFlags, valueFlags } from '../../../src/lib/metrics/flags.ts';
 import { readSql } from '../../../src/lib/packageRoot.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
@@ -96,7 +96,10 @@ describe('gaps', () => {
       flags: { ...selectionFlags, ...valueFlags },
     });
     const request = await readRequest(flags, 'UTC');
-    const { warnings } = await answer(db.client, request, undefined, () => ({ row() {}, end() {} }));
+    const { warnings } = await databaseAnswer(db.client)(request, { limit: undefined, units: false }, () => ({
+      row() {},
+      end() {},
+    }));
     return warnings.map((warning) => `warning: ${warning}`);
   }
   const ofNode1 = (from: string, to: string, ...args: string[]) =>

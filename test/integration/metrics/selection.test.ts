@@ -341,10 +341,5 @@ describe.each(testFlavours)('selection on %s', (flavour) => {
       stderr: expect.stringContaining('milliseconds?'),
     });
     expect(await query('--every', '0s')).toMatchObject({ code: 1, stderr: 'kw: --every is at least 1ms\n' });
-    const http = await runKw(['query'], { env: { KW_URL: 'http://127.0.0.1:1' } });
-    expect(http).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('speaks to a database only, not to KW_URL'),
-    });
   });
 });

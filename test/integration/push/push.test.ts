@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../../src/lib/database/connection.ts';
 import { pushStream } from '../../../src/lib/push/push.ts';
+import { DatabaseStore } from '../../../src/lib/push/store.ts';
 import { formatUtc, nowUs } from '../../../src/lib/time.ts';
 import { onlyOn, type TestDatabase, targetOf, testDatabase, testFlavours } from '../../support/database.ts';
 import { type KwResult, type RunOptions, runKw } from '../../support/runKw.ts';
@@ -276,7 +277,7 @@ stored 0 values, refused 1 line
       ]);
       yield Buffer.from('3\n');
     }
-    await expect(pushStream(client, slow(), { defaults })).rejects.toMatchObject({
+    await expect(pushStream(new DatabaseStore(client), slow(), { defaults })).rejects.toMatchObject({
       code: 'PUSH_STOPPED',
       message: expect.stringMatching(/^stopped after line 3, 2 values are stored: /),
       hint: 'push again from line 4 on',
@@ -300,7 +301,11 @@ stored 0 values, refused 1 line
         interrupt.abort('SIGINT');
         await new Promise(() => {});
       }
-      const pushing = pushStream(client, endless(), { defaults, allOrNothing, interrupt: interrupt.signal });
+      const pushing = pushStream(new DatabaseStore(client), endless(), {
+        defaults,
+        allOrNothing,
+        interrupt: interrupt.signal,
+      });
       await expect(pushing).rejects.toMatchObject({ code: 'PUSH_STOPPED', exit: 130, message, hint });
       expect(await stored()).toHaveLength(rows);
       await client.end();

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openClient } from '../../../src/lib/database/connection.ts';
 import { type PushOptions, pushStream } from '../../../src/lib/push/push.ts';
+import { DatabaseStore } from '../../../src/lib/push/store.ts';
 import { nowUs } from '../../../src/lib/time.ts';
 import { onlyOn, type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
 
@@ -26,7 +27,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
   }
 
   const push = (source: AsyncIterable<Buffer>, options: Partial<PushOptions> = {}) =>
-    pushStream(client, source, {
+    pushStream(new DatabaseStore(client), source, {
       defaults: { timestampUs: nowUs(), deviceId: 'd', metricId: 'm', labels: {} },
       ...options,
     });

@@ -31,6 +31,8 @@ describe('settings', () => {
         databaseNamedBy: undefined,
         url: undefined,
         token: undefined,
+        tokenFiles: [],
+        caFile: undefined,
         metricsDir: join(folder, 'etc', 'metrics.d'),
         timeZone: undefined,
         dataFolder: expect.stringMatching(/\/kw$/),
@@ -67,6 +69,7 @@ describe('settings', () => {
 database_url: postgres://kw:\${file:secret/pw}@db/kw
 url: https://kw.example.org
 token: \${env:MY_TOKEN}
+ca_file: ca.pem
 metrics_dir: ../metrics
 time_zone: Europe/Paris
 data_dir: data
@@ -96,8 +99,9 @@ server:
       databaseUrl: 'postgres://kw:a%2Fb%20c@db/kw',
       databaseFiles: [join(folder, 'secret/pw')],
       databaseNamedBy: `database_url in ${join(folder, 'kw.yaml')}`,
-      url: 'https://kw.example.org',
       token: 'tok',
+      tokenFiles: [],
+      caFile: join(folder, 'ca.pem'),
       metricsDir: join(folder, '../metrics'),
       timeZone: 'Europe/Paris',
       dataFolder: join(folder, 'data'),
@@ -144,13 +148,33 @@ server:
     });
   });
 
+  it('mean the server that is named more strongly than any database, and else the database', () => {
+    const yaml = 'url: http://file\ndatabase_url: postgres://file/kw\n';
+    const meant = (env: NodeJS.ProcessEnv, text = yaml) => {
+      const { url, urlNamedBy } = read(text, env).settings;
+      return [url, urlNamedBy?.replace(/ in .*/, '')];
+    };
+    expect(meant({})).toEqual([undefined, undefined]);
+    expect(meant({ KW_URL: 'http://env' })).toEqual(['http://env', 'KW_URL']);
+    expect(meant({ KW_URL: 'http://env', KW_DATABASE_URL: 'postgres://env/kw' })).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(meant({}, 'url: http://file\n')).toEqual(['http://file', 'url']);
+    inFolder({}, (folder) => {
+      const env = { HOME: folder, KW_URL: 'http://env', KW_DATABASE_URL: 'postgres://env/kw' };
+      const around = { cwd: folder, systemFolder: folder, uid: process.getuid?.(), env };
+      const byFlag = (flags: object) => readSettings(flags, around).settings;
+      expect(byFlag({ url: 'http://flag' })).toMatchObject({ url: 'http://flag', urlNamedBy: '--url' });
+      expect(byFlag({ database: 'postgres://flag/kw' }).url).toBeUndefined();
+    });
+  });
+
   it('leave the url of kw.yaml out when flag or environment name a database', () => {
     const yaml = 'url: http://server\n';
     expect(read(yaml).settings.url).toBe('http://server');
     expect(read(yaml, { KW_DATABASE_URL: 'postgres://db/kw' }).settings.url).toBeUndefined();
-    expect(read(yaml, { KW_DATABASE_URL: 'postgres://db/kw', KW_URL: 'http://env' }).settings.url).toBe(
-      'http://env',
-    );
+    expect(read(yaml, { KW_URL: 'http://env' }).settings.url).toBe('http://env');
   });
 
   it('do not need a secret that another source makes needless', () => {
@@ -263,7 +287,7 @@ describe('a mistake in kw.yaml', () => {
     ['- a', '1:1: error: kw.yaml must be a map of settings (write "database_url: ...")'],
     [
       'a: 1\n---\nb: 2',
-      '1:1: error: unknown key "a" (known keys: database_url, url, token, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, limits, jobs, server)',
+      '1:1: error: unknown key "a" (known keys: database_url, url, token, ca_file, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, limits, jobs, server)',
     ],
   ])('%j is told with its place', (yaml, expected) => {
     expect(read(yaml).problems[0]).toBe(`DIR/kw.yaml:${expected}`);

@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { KwError } from '../errors.ts';
 import { type NewJob, type StartedJob, startJob } from '../jobs/startJob.ts';
-import { type Enabled, enableMetrics } from '../promotions/enable.ts';
+import { type Enabled, enableMetrics } from './enable.ts';
 
 export interface StartedWithMetrics extends StartedJob {
   readonly enabled: readonly Enabled[];
@@ -10,11 +10,15 @@ export interface StartedWithMetrics extends StartedJob {
   readonly notEnabled: readonly { pattern: string; message: string }[];
 }
 
-/** @param patterns of optional metrics */
+export interface StartRequest {
+  readonly job: NewJob;
+  /** Of optional metrics. */
+  readonly patterns: readonly string[];
+}
+
 export async function startAndEnable(
   client: Client,
-  job: NewJob,
-  patterns: readonly string[],
+  { job, patterns }: StartRequest,
 ): Promise<StartedWithMetrics> {
   const started = await startJob(client, job);
   const enabled: Enabled[] = [];

@@ -1,11 +1,11 @@
 /**
  * What the commands share that run in prologs and epilogs, where every second delays a job: their --timeout,
- * and a connection that never outlasts it.
+ * and a call that never outlasts it.
  */
-import type { Client } from 'pg';
 import type { SettingsFlags } from '../config/settings.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import type { Deadline } from '../deadline.ts';
+import type { Call } from '../remote/call.ts';
 
 /** Without a terminal: longer than that, and people who wait for their job ask why. */
 const UNATTENDED_TIMEOUT_MS = 1_000;
@@ -21,16 +21,17 @@ export interface PrologOptions extends SettingsFlags {
 }
 
 /**
- * Connects, runs `use`, disconnects. When the time is up the process ends with exit code 1, whatever it was
- * doing: reading settings, looking up a name, connecting, waiting for an answer.
+ * Connects to the database or the server, makes the call, disconnects. When the time is up the process ends with exit
+ * code 1, whatever it was doing: reading settings, looking up a name, connecting, waiting for an answer.
  * An embedded server that is stopped stays so: it may need longer to start than a prolog has.
  *
- * @throws KwError EMBEDDED_STOPPED, NO_DATABASE, DATABASE_...
+ * @throws KwError EMBEDDED_STOPPED, NO_DATABASE, DATABASE_..., SERVER_..., those of the call
  */
-export async function withBoundedClient<T>(
+export async function runBounded<Request, Result>(
   options: PrologOptions,
-  use: (client: Client) => Promise<T>,
-): Promise<T> {
+  call: Call<Request, Result>,
+  request: Request,
+): Promise<Result> {
   const { startDeadline } = await import('../deadline.ts');
   const deadline = startDeadline({
     timeoutMs: await timeoutMs(options.timeout),
@@ -39,20 +40,58 @@ export async function withBoundedClient<T>(
   });
   try {
     const settings = await settingsInTime(options, deadline);
-    // What takes time to load is loaded while a child looks at files.
-    const [{ withClient }, { socketWithLookupInChild }] = await Promise.all([
-      import('../database/resolve.ts'),
-      import('../database/lookup.ts'),
-      databaseFilesAnswer(settings, deadline),
-    ]);
-    if (!settings.databaseUrl) await refuseStoppedEmbedded(settings.dataFolder);
-    return await withClient(settings, use, {
-      connectTimeoutMs: deadline.remainingMs(),
-      statementTimeoutMs: deadline.remainingMs(),
-      socket: socketWithLookupInChild,
-    });
+    return settings.url === undefined
+      ? await onDatabase(settings, deadline, call, request)
+      : await onServer(settings, deadline, call, request);
   } finally {
     deadline.cancel();
+  }
+}
+
+async function onDatabase<Request, Result>(
+  settings: Settings,
+  deadline: Deadline,
+  call: Call<Request, Result>,
+  request: Request,
+): Promise<Result> {
+  // What takes time to load is loaded while a child looks at files.
+  const [{ withClient }, { socketWithLookupInChild }] = await Promise.all([
+    import('../database/resolve.ts'),
+    import('../database/lookup.ts'),
+    databaseFilesAnswer(settings, deadline),
+  ]);
+  if (!settings.databaseUrl) await refuseStoppedEmbedded(settings.dataFolder);
+  return await withClient(settings, (client) => call.run(client, request), {
+    connectTimeoutMs: deadline.remainingMs(),
+    statementTimeoutMs: deadline.remainingMs(),
+    socket: socketWithLookupInChild,
+  });
+}
+
+async function onServer<Request, Result>(
+  settings: Settings,
+  deadline: Deadline,
+  call: Call<Request, Result>,
+  request: Request,
+): Promise<Result> {
+  const [{ callServer }, { RemoteConnection }, { kwServer }, { lookupInChild }] = await Promise.all([
+    import('../remote/callServer.ts'),
+    import('../remote/http.ts'),
+    import('../remote/server.ts'),
+    import('../database/lookup.ts'),
+    serverFilesAnswer(settings, deadline),
+  ]);
+  const server = kwServer(settings);
+  deadline.waitsFor(`the server ${server.label}`);
+  const connection = new RemoteConnection({
+    ...server,
+    lookup: lookupInChild,
+    remainingMs: () => deadline.remainingMs(),
+  });
+  try {
+    return await callServer(connection, call, request);
+  } finally {
+    connection.close();
   }
 }
 
@@ -75,6 +114,11 @@ async function databaseFilesAnswer(settings: Settings, deadline: Deadline): Prom
   if (!url) return filesAnswer(deadline, [settings.dataFolder]);
   const { filesOfUrl } = await import('../database/url.ts');
   return filesAnswer(deadline, filesOfUrl(url));
+}
+
+async function serverFilesAnswer({ tokenFiles, caFile = '' }: Settings, deadline: Deadline): Promise<void> {
+  const { filesAnswer } = await import('./answeringFiles.ts');
+  await filesAnswer(deadline, [...tokenFiles, caFile]);
 }
 
 async function timeoutMs(text: string | undefined): Promise<number> {
