@@ -30,7 +30,7 @@ export default class JobList extends KwCommand {
     const { runCall } = await import('../../lib/remote/reach.ts');
     const { jobListCall } = await import('../../lib/remote/calls.ts');
     const settings = loadSettings(flags);
-    const request = { all: flags.all, owner: flags.user, limit: flags.limit };
+    const request = { all: flags.all === true, owner: flags.user, limit: flags.limit };
     const { jobs, cut, problems } = await runCall(settings, jobListCall, request);
     const { jobJson, jobRows } = await import('../../lib/jobs/describe.ts');
     if (!this.jsonEnabled()) {

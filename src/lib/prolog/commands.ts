@@ -35,7 +35,7 @@ export async function runEnable(pattern: string, flags: EnableFlags, io: PrologI
     pattern,
     target: requireTarget(flags),
     forMs: readDuration(flags.for),
-    force: flags.force,
+    force: flags.force === true,
   };
   const enabled = await runBounded(
     { ...flags, consequence: 'it is not known whether anything was enabled', json: io.json },

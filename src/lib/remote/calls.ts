@@ -1,6 +1,6 @@
 /** What the command line asks for beside what prologs do (prologCalls.ts) and rows (remoteAnswer.ts, remoteStore.ts). */
 import type { JobRef } from '../jobs/jobRef.ts';
-import { type JobSelection, type ListedJob, listJobs, type ShownJob, showJob } from '../jobs/listJobs.ts';
+import { type JobList, type JobSelection, listJobs, type ShownJob, showJob } from '../jobs/listJobs.ts';
 import { jobGaps } from '../metrics/gaps.ts';
 import { listMetrics, type MetricList } from '../metrics/listMetrics.ts';
 import type { SelectionRequest } from '../metrics/selection.ts';
@@ -26,7 +26,7 @@ export const metricsCall: Call<Pick<SelectionRequest, 'jobs' | 'devices' | 'metr
   run: (client, request) => listMetrics(client, request, nowUs()),
 };
 
-export const jobListCall: Call<JobSelection, { jobs: ListedJob[]; cut: boolean }> = {
+export const jobListCall: Call<JobSelection, JobList> = {
   name: 'job-list',
   repeatable: true,
   run: listJobs,
