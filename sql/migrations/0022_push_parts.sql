@@ -1,3 +1,5 @@
+-- What the command line needs of the database when it works through kw serve.
+
 -- Which parts of pushes are stored, for clients whose connection breaks before they hear of it: kw push through kw serve
 -- sends the same part again, and it is stored once. Kept for as long as somebody may ask.
 
@@ -41,3 +43,6 @@ $$;
 
 REVOKE ALL ON FUNCTION kw.take_push_part, kw.answer_push_part FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.take_push_part, kw.answer_push_part TO kw_writer;
+
+-- A writer may read too, and kw query says what an answer lacks.
+GRANT SELECT ON kw.past_runs, kw.collector_runs, kw.collector_losses TO kw_writer;
