@@ -424,19 +424,22 @@ describe.each(testFlavours)('schema api on %s', (flavour) => {
 
   describe('who sees what', () => {
     test('nobody sees anything, unless the site lets anonymous callers read', async () => {
-      const anonymous = async () =>
-        Promise.all([]).then(async () => {
-          const found: number[] = [];
-          for (const [name, query] of [
-            ['get_metrics', { job_id: '7' }],
-            ['get_metrics', { job_id: '99' }],
-            ['available_metrics', {}],
-            ['jobs', {}],
-          ] as const)
-            found.push((await callPostgrest(api, { method: 'GET', function: name, query })).status);
-          return found;
-        });
+      const anonymous = async () => {
+        const found: number[] = [];
+        for (const [name, query] of [
+          ['get_metrics', { job_id: '7' }],
+          ['get_metrics', { job_id: '99' }],
+          ['available_metrics', {}],
+          ['jobs', {}],
+        ] as const)
+          found.push((await callPostgrest(api, { method: 'GET', function: name, query })).status);
+        return found;
+      };
       expect(await anonymous()).toEqual([401, 401, 401, 401]);
+      await api.query('SET ROLE kw_anon');
+      for (const list of ['kw.listed_jobs(true, NULL, 10)', 'kw.job_nodetimes(7)'])
+        expect((await api.query(`SELECT FROM ${list}`)).rows).toEqual([]);
+      await api.query('RESET ROLE');
       await db.client.query("UPDATE kw.settings SET value = 'true' WHERE name = 'anonymous_read'");
       expect(await anonymous()).toEqual([200, 404, 200, 200]);
       await db.client.query("UPDATE kw.settings SET value = 'false' WHERE name = 'anonymous_read'");
