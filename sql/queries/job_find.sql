@@ -1,4 +1,5 @@
--- The jobs that a reference may mean. $1 number or null, $2 array element such as 1234_7 or null, $3 source or null.
+-- The jobs that a reference may mean. $1 number or null, $2 array element such as 1234_7 or null, $3 source or null,
+-- $4 whether schedulers may be asked, or what is known here is enough.
 -- What a scheduler says goes before what was seen of it here; one that cannot be asked is a row without a job.
 WITH told AS (
   SELECT source, job_id, name_id, owner, state, comment, started, stopped
@@ -7,7 +8,7 @@ WITH told AS (
     AND ($2::text IS NULL OR name_id = $2)
     AND ($3::text IS NULL OR source = $3)
 ), nodetimes AS (
-  SELECT * FROM kw.job_nodetimes($1, $3) WHERE $1 IS NOT NULL AND $2::text IS NULL
+  SELECT * FROM kw.job_nodetimes($1, $3) WHERE $4 AND $1 IS NOT NULL AND $2::text IS NULL
 ), asked AS (
   SELECT source, job_id, max(owner) AS owner, max(state) AS state, min(start_time) AS started,
     CASE WHEN bool_and(stop_time IS NOT NULL) THEN max(stop_time) END AS stopped
@@ -24,7 +25,7 @@ SELECT source, jobs.job_id, name_id, owner, state, comment,
 FROM (
   SELECT t.source, t.job_id, t.name_id, t.owner, t.state, t.comment, t.started, t.stopped FROM told t
   WHERE NOT EXISTS (SELECT FROM kw.job_sources s WHERE s.name = t.source AND s.kind IN ('oar', 'view'))
-    OR $2 IS NOT NULL
+    OR $2 IS NOT NULL OR NOT $4
   UNION ALL
   SELECT a.source, a.job_id, coalesce(t.name_id, a.job_id::text), a.owner, a.state, t.comment, a.started, a.stopped
   FROM asked a LEFT JOIN told t USING (source, job_id)

@@ -52,12 +52,14 @@ export function jobOfRow(row: JobRow): Job {
   };
 }
 
-/** @throws KwError NO_SUCH_JOB, or AMBIGUOUS_JOB when two sources have the number */
-export async function findJob(client: Client, ref: JobRef): Promise<FoundJob> {
-  const values = [ref.jobId ?? null, ref.nameId ?? null, ref.source ?? null];
-  const { rows } = await withPatience(client, () =>
-    client.query<JobRow & ProblemRow>(readSql('queries/job_find'), values),
-  );
+/**
+ * @param ask whether schedulers may be asked; prologs cannot wait for them, and all that runs is known here
+ * @throws KwError NO_SUCH_JOB, or AMBIGUOUS_JOB when two sources have the number
+ */
+export async function findJob(client: Client, ref: JobRef, ask = true): Promise<FoundJob> {
+  const values = [ref.jobId ?? null, ref.nameId ?? null, ref.source ?? null, ask];
+  const find = () => client.query<JobRow & ProblemRow>(readSql('queries/job_find'), values);
+  const { rows } = await (ask ? withPatience(client, find) : find());
   const problems = rows.filter(({ problem }) => problem !== null).map(cannotAsk);
   const found = rows.filter(({ job_id }) => job_id !== null);
   const [first, ...others] = found.map((row) => ({

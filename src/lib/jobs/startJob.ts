@@ -114,7 +114,7 @@ export interface StoppedJob {
 
 /** @throws KwError NO_SUCH_JOB, AMBIGUOUS_JOB */
 export async function stopJob(client: Client, { ref, stoppedUs, nodes }: StopRequest): Promise<StoppedJob> {
-  const { source, jobId } = await findJob(client, ref);
+  const { source, jobId } = await findJob(client, ref, false);
   const { rows } = await client.query<{ ended_nodes: number }>(readSql('queries/job_stop'), [
     jobId,
     source,

@@ -81,7 +81,7 @@ async function theJob(
   { jobs }: Candidates,
 ): Promise<{ source: string; jobId: number }> {
   const [first, ...others] = jobs;
-  if (first === undefined) throw jobEnded(await findJob(client, ref));
+  if (first === undefined) throw jobEnded(await findJob(client, ref, false));
   if (others.length > 0) throw ambiguousJob(ref, jobs);
   return first;
 }
@@ -109,7 +109,7 @@ export interface Disabled {
  */
 export async function disableMetrics(client: Client, request: DisableRequest): Promise<Disabled> {
   const { pattern, target } = request;
-  const job = target && 'job' in target ? await findJob(client, target.job) : undefined;
+  const job = target && 'job' in target ? await findJob(client, target.job, false) : undefined;
   const devices = target && 'devices' in target ? target.devices : undefined;
   const { rows } = await client.query<{ gone: number; candidates: Candidate[] }>(
     readSql('queries/promotions_disable'),
