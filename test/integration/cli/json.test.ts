@@ -55,6 +55,15 @@ const COMMANDS: Record<string, { args?: string[]; keys: string[]; code?: number 
   'db maintain': { keys: ['busy', 'flavour', 'partitions_made', 'parts_dropped'] },
   'db move': { args: ['--to', 'postgres://u@127.0.0.1:1/d?sslmode=disable'], keys: ['error'], code: 1 },
   'db start': { keys: ['adopted', 'label', 'migrations', 'pid', 'running'] },
+  'token create': {
+    args: ['--user', 'alice'],
+    keys: ['expires_at', 'id', 'key', 'new_key', 'role', 'token', 'user'],
+  },
+  'token list': { keys: ['tokens'] },
+  'token revoke': { args: ['--user', 'alice'], keys: ['revoked'] },
+  'token key list': { keys: ['file', 'keys'] },
+  'token key rotate': { keys: ['algorithm', 'file', 'key'] },
+  'token key remove': { args: ['nobody'], keys: ['error'], code: 1 },
   'db stop': { keys: ['stopped'] },
 };
 
