@@ -10,6 +10,7 @@ import { readTls } from './auth/tls.ts';
 import { BigReads } from './bigReads.ts';
 import type { ClientPool } from './clientPool.ts';
 import { makeContext } from './context.ts';
+import { linger } from './linger.ts';
 import { registerOpenapi } from './openapi.ts';
 import { HttpProblem, problemBody, toProblem } from './problem.ts';
 import { registerChoices } from './routes/choices.ts';
@@ -74,6 +75,7 @@ export function buildApp(options: ServerOptions): FastifyInstance {
     }
     if (problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="kw"');
     if (problem.retryAfterS !== undefined) void reply.header('retry-after', String(problem.retryAfterS));
+    linger(request, reply);
     return reply.code(problem.status).send(problemBody(problem));
   });
   app.setNotFoundHandler((request) => {

@@ -97,7 +97,7 @@ function wrongKeys(value: unknown): string[] {
 function commandsWithJson(below = join(packageRoot(), 'src', 'commands'), words = ''): string[] {
   return readdirSync(below, { withFileTypes: true }).flatMap((entry) => {
     const path = join(below, entry.name);
-    if (entry.isDirectory()) return commandsWithJson(path, `${entry.name} `);
+    if (entry.isDirectory()) return commandsWithJson(path, `${words}${entry.name} `);
     const has = readFileSync(path, 'utf8').includes('enableJsonFlag = true');
     return has ? [words + entry.name.replace(/\.ts$/, '')] : [];
   });

@@ -119,7 +119,6 @@ describe('a proxy that names the user', () => {
     }
     expect((await from('127.0.0.2', server, { 'x-remote-user': ['alice', 'root'] })).status).toBe(401);
   });
-
 });
 
 describe('a limit of requests', () => {
@@ -299,5 +298,4 @@ describe('TLS', () => {
       /kw: cannot read \S+no\.crt: no such file or directory\n {4}server\.tls in kw\.yaml names it/,
     );
   });
-});
 });
