@@ -15,7 +15,14 @@ const pagesIn = (folder: string) =>
     .map((name) => join(folder, name));
 
 const devicePages = pagesIn('docs/devices');
-const pages = ['README.md', 'CONTRIBUTING.md', 'examples/README.md', ...pagesIn('docs'), ...devicePages];
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'examples/README.md',
+  ...pagesIn('docs'),
+  ...pagesIn('docs/jobs'),
+  ...devicePages,
+];
 
 /** The anchors of a page's headings, as GitHub makes them. */
 function anchorsOf(page: string): string[] {

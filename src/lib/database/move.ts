@@ -45,8 +45,10 @@ interface Mark {
 }
 
 const MARK = 'move_in_progress';
-/** Not copied as tables: the schema's own, and what is computed from the metrics. */
+/** Not copied as tables: the schema's own, what is computed from the metrics, and job sources (with their foreign tables). */
 const NOT_COPIED = [
+  'job_sources',
+  'node_names',
   'migrations',
   'expected_objects',
   'scoped_views',
