@@ -21,6 +21,7 @@ export default class Query extends KwCommand {
     '<%= config.bin %> query --job 1234 --format csv > job.csv',
     '<%= config.bin %> query --job current --metric wattmetre_power_watt --every 10s --wide',
     "<%= config.bin %> query --device node-1,node-2 --metric 'prom_node_network_*_bytes_total' --from -1h --rate",
+    '<%= config.bin %> query --job current --metric wattmetre_power_watt --follow',
     '<%= config.bin %> query --device pdu-1 --from 2026-11-22T10:00 --to 2026-11-22T11:00 --summary --format json',
   ];
   static override flags = {
@@ -38,11 +39,24 @@ export default class Query extends KwCommand {
       helpGroup: 'OUTPUT',
       helpValue: 'ROWS',
     }),
+    follow: Flags.boolean({
+      description:
+        'print rows as they come in, until Ctrl-C: the last 10 seconds first, then each row once, in the order in which ' +
+        'they are stored; with --format table, csv or ndjson',
+      helpGroup: 'OUTPUT',
+      relationships: [
+        { type: 'none', flags: ['from', 'to', 'wait', 'rate', 'every', 'agg', 'summary', 'wide'] },
+      ],
+    }),
     ...remoteFlags,
   };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Query);
+    if (flags.follow) {
+      const { followCommand } = await import('../lib/live/command.ts');
+      return await followCommand(flags, (message) => this.logToStderr(message));
+    }
     const { loadSettings } = await import('../lib/config/settings.ts');
     const { readRequest } = await import('../lib/metrics/flags.ts');
     const { withAnswer } = await import('../lib/remote/reach.ts');

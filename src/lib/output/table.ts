@@ -184,7 +184,7 @@ export function numberFor(value: number): string {
 }
 
 /** A text value is shown itself. */
-function valueText({ value, series }: TableRow): string {
+export function valueText({ value, series }: Pick<TableRow, 'value' | 'series'>): string {
   if (!Number.isNaN(value) || !series.labels.includes('"value_str":')) return numberFor(value);
   const { value_str: text } = JSON.parse(series.labels) as Record<string, unknown>;
   return printable(String(text));
@@ -202,7 +202,7 @@ function fractionDigits(timestampsUs: readonly number[]): number {
 }
 
 /** `mode=idle cpu=0`; the text of a text value stands in the value's column. */
-function shortLabels(labels: string): string {
+export function shortLabels(labels: string): string {
   return Object.entries(JSON.parse(labels) as Record<string, unknown>)
     .filter(([name]) => name !== 'value_str')
     .map(([name, value]) => {

@@ -114,6 +114,14 @@ describe('the stream', () => {
     acquire.mockRestore();
   });
 
+  test('refuses a caller who may see nothing, before it promises rows', async () => {
+    const response = await fetch(`${server.url}/stream?devices=s-1`);
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
+      401,
+      'NOT_AUTHENTICATED',
+    ]);
+  });
+
   test('refuses what selects nothing, and names that cannot be', async () => {
     for (const [query, code] of [
       ['metrics=power', 'NO_SELECTION'],

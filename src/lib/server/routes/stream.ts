@@ -9,6 +9,7 @@ import type { LiveListener } from '../../live/feed.ts';
 import { LiveHub } from '../../live/hub.ts';
 import { type LiveSelection, makeLook } from '../../live/look.ts';
 import type { LookAtWindow } from '../../live/rows.ts';
+import { liveSelection } from '../../live/selection.ts';
 import { nowUs } from '../../time.ts';
 import type { Caller } from '../caller.ts';
 import type { ServerContext } from '../context.ts';
@@ -16,7 +17,7 @@ import { describeRoute } from '../openapi.ts';
 import { Parameters } from '../parameters.ts';
 import { HttpProblem } from '../problem.ts';
 import { queryParameters } from '../requestParameters.ts';
-import { SELECTION_DESCRIPTIONS, selectionOf } from '../selectionParameters.ts';
+import { manyOf, SELECTION_DESCRIPTIONS } from '../selectionParameters.ts';
 
 /** Each costs a query a second. */
 const MAX_FEEDS = 50;
@@ -46,19 +47,24 @@ export function registerStream(app: FastifyInstance, context: ServerContext): vo
     tag: 'metrics',
     summary: 'rows as they come in, as server-sent events',
     description: 'Rows of the last ten seconds first, then each row once, late ones within ten seconds too.',
-    query: SELECTION_DESCRIPTIONS,
+    query: {
+      ...SELECTION_DESCRIPTIONS,
+      jobs: { type: 'string', description: 'running jobs instead of devices: their nodes', example: '1234' },
+    },
     produces: ['text/event-stream'],
   });
   app.get('/stream', description, async (request, reply) => {
     const raw = queryParameters(request);
-    new Parameters(raw, ['devices', 'metrics', 'labels']);
-    const time = { nowUs: nowUs(), timeZone: context.settings.timeZone };
-    const { devices, metrics, labels } = await context.withCaller(
-      request,
-      (client) => selectionOf(client, raw, time),
-      { readOnly: true },
-    );
-    const selection = { devices: devices && [...devices.keys()].sort(), metrics, labels };
+    new Parameters(raw, ['devices', 'jobs', 'metrics', 'labels']);
+    const asked = {
+      devices: manyOf(raw, 'devices'),
+      jobs: manyOf(raw, 'jobs'),
+      metrics: manyOf(raw, 'metrics'),
+      labels: manyOf(raw, 'labels'),
+    };
+    const selection = await context.withCaller(request, (client) => liveSelection(client, asked, nowUs()), {
+      readOnly: true,
+    });
     follow(hub, streams, context, selection, request, reply);
     return reply;
   });
