@@ -190,6 +190,7 @@ describe.each(testFlavours)('an attacker in psql on %s', (flavour) => {
 
 /** Functions of kw that run with the rights of kw_owner and that users may call. */
 const CALLABLE_BY_USERS = [
+  'answer_push_part',
   'check_token',
   'delete_pushed',
   'disable_metrics',
@@ -201,5 +202,6 @@ const CALLABLE_BY_USERS = [
   'listed_jobs',
   'rights_problems',
   'store_samples',
+  'take_push_part',
   'update_promotions',
 ];
