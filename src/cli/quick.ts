@@ -52,6 +52,7 @@ export const QUICK_COMMANDS = {
       name: string,
       source: string,
       comment: string,
+      monitor: boolean,
       enable: { type: 'string', multiple: true },
     },
     arguments: { min: 0, max: 0 },
@@ -154,6 +155,7 @@ async function run({ name, values, positionals }: Parsed, io: PrologIo): Promise
         name: text(values.name),
         source: text(values.source),
         comment: text(values.comment),
+        monitor: values.monitor === true,
         enable: Array.isArray(values.enable) ? values.enable.map(String) : [],
       };
       return commands.runJobStart(flags, io);

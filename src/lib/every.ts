@@ -4,7 +4,11 @@
  * @param work begun at once, then every `intervalMs` after it began; work that takes longer delays the next one
  * @returns when `signal` is aborted and the work that was under way has ended
  */
-export async function every(intervalMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+export async function every(
+  intervalMs: number,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
   while (!signal.aborted) {
     const startedMs = performance.now();
     await work();

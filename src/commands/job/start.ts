@@ -33,6 +33,10 @@ export default class JobStart extends KwCommand {
       helpValue: 'NAME',
     }),
     comment: Flags.string({ description: 'what to remember about it', helpValue: 'TEXT' }),
+    monitor: Flags.boolean({
+      description:
+        'enable what the comment asks for: words monitor=PATTERN, or monitor for all optional metrics',
+    }),
     enable: Flags.string({
       description: 'pattern of optional metrics to enable for the job; may be given several times',
       helpValue: 'PATTERN',

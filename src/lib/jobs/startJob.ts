@@ -8,6 +8,7 @@ import { findJob } from './findJob.ts';
 import { expandHostList } from './hostList.ts';
 import { type JobRef, parseJobRef } from './jobRef.ts';
 import { shortNodeName } from './nodeName.ts';
+import { type CheckedPatterns, checkPatterns, patternsOfComment, storableComment } from './slurm/comment.ts';
 
 export interface NewJob {
   readonly source: string;
@@ -21,6 +22,8 @@ export interface NewJob {
   readonly startedUs: number | undefined;
   readonly nameId: string | undefined;
   readonly comment: string | undefined;
+  /** Enable what the comment asks for: see slurm/comment.ts. */
+  readonly monitor?: boolean | undefined;
 }
 
 export interface StartFlags {
@@ -31,6 +34,7 @@ export interface StartFlags {
   readonly name?: string | undefined;
   readonly source?: string | undefined;
   readonly comment?: string | undefined;
+  readonly monitor?: boolean | undefined;
 }
 
 /** The flags of `kw job start`, checked. @throws KwError BAD_JOB, BAD_NODES, BAD_TIME, ... */
@@ -49,8 +53,15 @@ export function readNewJob(flags: StartFlags, env: NodeJS.ProcessEnv = process.e
     user: userInfo().username,
     startedUs: flags.at === undefined ? undefined : parseTimeUs(flags.at, { nowUs: nowUs() }),
     nameId: flags.name === undefined ? undefined : checkText('--name', flags.name),
-    comment: flags.comment === undefined ? undefined : checkText('--comment', flags.comment),
+    comment: readComment(flags),
+    monitor: flags.monitor,
   };
+}
+
+/** A prolog hands on what the user wrote, whatever it is: that must not keep the job from being told. */
+function readComment({ comment, monitor }: StartFlags): string | undefined {
+  if (comment === undefined) return undefined;
+  return monitor ? storableComment(comment) || undefined : checkText('--comment', comment);
 }
 
 function sourceOf(ref: JobRef, flag: string | undefined): string {
@@ -81,6 +92,8 @@ export interface StartedJob {
   readonly job: { source: string; jobId: number };
   /** Nodes that the job did not have before; 0 when the same was said already. */
   readonly newNodes: number;
+  /** What its comment asks for, if that was to be looked at. */
+  readonly asked?: CheckedPatterns;
 }
 
 export async function startJob(client: Client, job: NewJob): Promise<StartedJob> {
@@ -88,14 +101,18 @@ export async function startJob(client: Client, job: NewJob): Promise<StartedJob>
     job.jobId,
     job.source,
     job.nodes,
-    job.nodes.map(shortNodeName),
     job.owner ?? null,
     job.user,
     job.startedUs === undefined ? null : formatUtc(job.startedUs),
     job.nameId ?? null,
     job.comment ?? null,
   ]);
-  return { job: { source: job.source, jobId: job.jobId }, newNodes: rows[0]?.new_nodes ?? 0 };
+  const started = { job: { source: job.source, jobId: job.jobId }, newNodes: rows[0]?.new_nodes ?? 0 };
+  const patterns = job.monitor ? patternsOfComment(job.comment ?? '') : [];
+  if (patterns.length === 0) return started;
+  const asked = await checkPatterns(patterns);
+  await client.query(readSql('queries/job_promotions'), [job.source, job.jobId, asked.usable]);
+  return { ...started, asked };
 }
 
 export interface StopRequest {

@@ -87,6 +87,10 @@ export async function runJobStart(flags: JobStartFlags, io: PrologIo): Promise<S
   const already = started.newNodes === 0 ? ' already' : '';
   io.note(`job ${jobLabel(job)} runs on ${foldHostList(job.nodes)}${already}`);
   await noteEnabled(started.enabled, io);
+  const { usable = [], refused = [] } = started.asked ?? {};
+  if (usable.length > 0) io.note(`its comment asks for ${usable.join(', ')}`);
+  for (const { pattern, message } of refused)
+    io.note(`kw: its comment: ${JSON.stringify(pattern)} is not enabled: ${message}`);
   for (const { pattern, message } of started.notEnabled)
     io.note(`kw: ${JSON.stringify(pattern)} is not enabled: ${message}`);
   if (started.notEnabled.length > 0) process.exitCode = 1;

@@ -142,6 +142,7 @@ export const SERVED_CALLS: readonly ServedCall[] = [
         startedUs: timeUs.optional(),
         nameId: text.optional(),
         comment: text.optional(),
+        monitor: z.boolean().optional(),
       }),
       patterns: texts,
     }),

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { KwError } from '../../errors.ts';
-import { parseSacct, SACCT_FIELDS, type EndedJob } from './sacct.ts';
+import { type EndedJob, parseSacct, SACCT_FIELDS } from './sacct.ts';
 import { parseSqueueJson, type SqueueAnswer } from './squeueJson.ts';
 import { parseSqueueText, squeueFormat } from './squeueText.ts';
 
@@ -86,7 +86,8 @@ interface Answer {
 function environment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   for (const name of Object.keys(env)) {
-    if (/^(SQUEUE|SACCT|SCONTROL|SINFO)_|^SLURM_(CLUSTERS|TIME_FORMAT|JSON|YAML|BITSTR_LEN)$/.test(name)) delete env[name];
+    if (/^(SQUEUE|SACCT|SCONTROL|SINFO)_|^SLURM_(CLUSTERS|TIME_FORMAT|JSON|YAML|BITSTR_LEN)$/.test(name))
+      delete env[name];
   }
   return { ...env, LC_ALL: 'C' };
 }

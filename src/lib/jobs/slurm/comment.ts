@@ -11,7 +11,7 @@ import { KwError } from '../../errors.ts';
 import { prefixPattern } from '../../prefixPattern.ts';
 
 /** More are not looked at: the database has a limit of its own for each device. */
-export const MAX_PATTERNS = 16;
+const MAX_PATTERNS = 16;
 /** As the database stores them; the rest of a longer comment is not looked at either. */
 const MAX_COMMENT_BYTES = 4096;
 

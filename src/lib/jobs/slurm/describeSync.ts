@@ -12,11 +12,16 @@ export function changeTable({ source, changes }: Synced, width?: number): string
 
 /** Lines of a service's log: one a change. */
 export function changeLines({ source, changes }: Synced): string[] {
-  return changes.map(({ jobId, change, nodes }) => `job ${source}:${jobId} ${change} ${foldHostList(nodes)}`.trimEnd());
+  return changes.map(({ jobId, change, nodes }) =>
+    `job ${source}:${jobId} ${change} ${foldHostList(nodes)}`.trimEnd(),
+  );
 }
 
 export function problemLines({ source, problems }: Synced): string[] {
-  return problems.map(({ jobId, problem }) => `job ${jobId === undefined ? 'without a number' : `${source}:${jobId}`}: ${problem}`);
+  return problems.map(
+    ({ jobId, problem }) =>
+      `job ${jobId === undefined ? 'without a number' : `${source}:${jobId}`}: ${problem}`,
+  );
 }
 
 export function countLine({ jobs, running, changes }: Synced, dryRun: boolean): string {

@@ -61,11 +61,14 @@ async function saidJob(
 ): Promise<SaidJob> {
   // The first component that has not ended speaks for the state of all.
   const order = ['running', 'waiting', 'over'];
-  const [first] = parts.toSorted((a, b) => order.indexOf(a.phase) - order.indexOf(b.phase) || a.jobId - b.jobId);
+  const [first] = parts.toSorted(
+    (a, b) => order.indexOf(a.phase) - order.indexOf(b.phase) || a.jobId - b.jobId,
+  );
   if (first === undefined) throw new Error('a job has a part');
   const comments = [...new Set(parts.flatMap(({ comment }) => comment ?? []))];
   const { usable, refused } = await checkPatterns([...new Set(comments.flatMap(patternsOfComment))]);
-  for (const { pattern, message } of refused) onProblem(`${JSON.stringify(pattern.slice(0, 80))} is not enabled: ${message}`);
+  for (const { pattern, message } of refused)
+    onProblem(`${JSON.stringify(pattern.slice(0, 80))} is not enabled: ${message}`);
   return {
     job_id: jobId,
     name_id: first.array === undefined ? String(jobId) : `${first.array.jobId}_${first.array.index}`,

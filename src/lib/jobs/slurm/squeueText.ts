@@ -24,8 +24,18 @@ export function parseSqueueText(answer: string, word: string): SlurmJob[] {
 function slurmJob(record: string): SlurmJob | undefined {
   const fields = record.split(BETWEEN, FIELDS.length - 1);
   if (fields.length < FIELDS.length - 1) return undefined;
-  const [id = '', arrayId = '', index = '', name = '', user = '', state = '', start = '', end = '', submit = '', nodes = ''] =
-    fields;
+  const [
+    id = '',
+    arrayId = '',
+    index = '',
+    name = '',
+    user = '',
+    state = '',
+    start = '',
+    end = '',
+    submit = '',
+    nodes = '',
+  ] = fields;
   const comment = record.slice(fields.join(BETWEEN).length + 1);
   const jobId = number(id);
   if (!jobId || user === '') return undefined;

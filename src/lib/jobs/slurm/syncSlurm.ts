@@ -128,7 +128,11 @@ async function syncPart(
 async function prepare(client: Client, { source, nodes }: SyncOptions): Promise<void> {
   if (nodes === undefined) return;
   await note(client, source, null);
-  await client.query('SELECT kw.set_node_names($1, $2, $3)', [source, [...nodes.keys()], [...nodes.values()]]);
+  await client.query('SELECT kw.set_node_names($1, $2, $3)', [
+    source,
+    [...nodes.keys()],
+    [...nodes.values()],
+  ]);
 }
 
 async function note(

@@ -220,6 +220,7 @@ $$;
 -- Notes that a scheduler which tells kw of its jobs was asked, and how that went. A source that is read is not of this kind.
 CREATE FUNCTION kw.note_sync(job_source text, source_kind text, problem text, running int, took_ms float8) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
   INSERT INTO kw.job_sources AS s (name, kind) VALUES (job_source, source_kind) ON CONFLICT (name) DO NOTHING;
   PERFORM FROM kw.job_sources s WHERE s.name = job_source AND kw.is_read(s.kind);
