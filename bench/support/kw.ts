@@ -23,13 +23,18 @@ export interface RunningKw {
 /** Lines of the collector's log that are shown when it complained. */
 const COMPLAINTS_SHOWN = 10;
 
+/** Builds dist/ if the sources have changed. */
+export function buildKw(): void {
+  execFileSync(process.execPath, [join(packageRoot(), 'scripts', 'build.js')], { stdio: 'inherit' });
+}
+
 /** @param options.settings more lines of kw.yaml */
 export async function startKw(options: {
   metrics: string;
   database: string;
   settings?: string;
 }): Promise<RunningKw> {
-  execFileSync(process.execPath, [join(packageRoot(), 'scripts', 'build.js')], { stdio: 'inherit' });
+  buildKw();
   const { folder, remove } = temporaryFolder();
   const port = await freePort();
   mkdirSync(join(folder, 'metrics.d'));
