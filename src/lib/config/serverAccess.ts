@@ -136,11 +136,12 @@ function readTls(server: Fields): ServerAccess['tls'] {
 
 function readLimits(server: Fields): FileAccess['limits'] {
   const map = server.map('limits');
-  map?.refuseUnknown(['user_requests', 'anonymous_requests', 'body']);
+  map?.refuseUnknown(['user_requests', 'anonymous_requests', 'at_once', 'body']);
   if (map === undefined) return {};
   return {
     userRequests: map.integer('user_requests', 1, 10_000_000),
     anonymousRequests: map.integer('anonymous_requests', 1, 10_000_000),
+    atOnce: map.integer('at_once', 1, 100_000),
     bodyBytes: map.size('body', 1_000, 1e9),
   };
 }

@@ -122,6 +122,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       limits: {
         userRequests: file?.access?.limits.userRequests ?? 6_000,
         anonymousRequests: file?.access?.limits.anonymousRequests ?? 1_200,
+        atOnce: file?.access?.limits.atOnce ?? 64,
         bodyBytes: file?.access?.limits.bodyBytes ?? 16e6,
       },
       listen: file?.server?.listen ?? DEFAULT_SERVER_LISTEN,

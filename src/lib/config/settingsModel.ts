@@ -83,6 +83,8 @@ export interface ServerAccess {
     readonly userRequests: number;
     /** Requests in a minute from one address that name no user. */
     readonly anonymousRequests: number;
+    /** Requests of a user, or of such an address, that may be open at the same time. */
+    readonly atOnce: number;
     readonly bodyBytes: number;
   };
 }

@@ -155,6 +155,23 @@ describe('a limit of requests', () => {
     });
   });
 
+  test('holds for what a user, or an address, has open at once', async () => {
+    const server = await serve('server: {limits: {at_once: 2}}\n');
+    await db.client.query(`UPDATE kw.settings SET value = 'true' WHERE name = 'anonymous_read'`);
+    const stream = async () => {
+      const gone = new AbortController();
+      const response = await fetch(`${server.url}/stream?devices=node-1`, { signal: gone.signal });
+      return { status: response.status, code: response.headers.get('retry-after'), gone };
+    };
+    const [first, second, third] = [await stream(), await stream(), await stream()];
+    expect([first.status, second.status, third.status, third.code]).toEqual([200, 200, 429, '1']);
+    expect((await from('127.0.0.2', server, {})).status).toBe(200);
+    first.gone.abort();
+    await expect.poll(async () => (await from('127.0.0.1', server, {})).status).toBe(200);
+    second.gone.abort();
+    await db.client.query(`UPDATE kw.settings SET value = 'false' WHERE name = 'anonymous_read'`);
+  });
+
   test('of bytes in a body is told with what it is', async () => {
     const server = await serve('server: {limits: {body: 2kB}}\n');
     const response = await fetch(`${server.url}/rpc/insert_metrics`, {

@@ -19,7 +19,10 @@ beforeAll(async () => {
   const options = { database: db.url, folder };
   const created = ['token', 'create', '--user', 'alice', '--role', 'writer', '--devices', 'node-1'];
   token = (await kwBeside(options, created)).stdout.trim();
-  server = await startServe({ ...options, settings: 'server: {limits: {user_requests: 1000000}}\n' });
+  server = await startServe({
+    ...options,
+    settings: 'server: {limits: {user_requests: 1000000, at_once: 1000}}\n',
+  });
   slow = sendSlowly();
 });
 afterAll(async () => {
@@ -110,24 +113,26 @@ describe('SQL', () => {
     ],
     '/rpc/available_metrics': ['at', 'params', 'devices', 'job_id'],
     '/sites/lyon/metrics': ['job_id', 'nodes', 'devices', 'metrics', 'start_time', 'end_time'],
+    '/rpc/jobs': ['job_id', 'owner', 'all_states', 'max_jobs'],
+    '/rpc/enable_metrics': ['metrics', 'job_id', 'nodes', 'devices', 'source', 'seconds'],
+    '/rpc/disable_metrics': ['metrics', 'job_id', 'nodes', 'devices', 'source'],
+    '/rpc/update_promoted_metrics': ['metrics'],
     '/kw/envelope': ['devices', 'metrics', 'from', 'to', 'pixels'],
   };
 
   test('in every parameter, in the query and as JSON, does nothing', async () => {
     const before = await state();
+    const headers = { 'content-type': 'application/json' };
+    const attack = async (path: string, name: string, injection: string) => {
+      const query = new URLSearchParams({ devices: 'nobody', [name]: injection });
+      isHarmless(await send(`${path}?${query}`), `${path} ${name} ${injection}`);
+      if (!path.startsWith('/rpc')) return;
+      const body = JSON.stringify({ devices: ['nobody'], [name]: injection });
+      isHarmless(await send(path, { method: 'POST', body, headers }), `POST ${path} ${name} ${injection}`);
+    };
     for (const [path, names] of Object.entries(PARAMETERS)) {
       for (const name of names) {
-        for (const injection of INJECTIONS) {
-          const query = new URLSearchParams({ devices: 'nobody', [name]: injection });
-          isHarmless(await send(`${path}?${query}`), `${path} ${name} ${injection}`);
-          if (!path.startsWith('/rpc')) continue;
-          const body = JSON.stringify({ devices: ['nobody'], [name]: injection });
-          const headers = { 'content-type': 'application/json' };
-          isHarmless(
-            await send(path, { method: 'POST', body, headers }),
-            `POST ${path} ${name} ${injection}`,
-          );
-        }
+        await Promise.all(INJECTIONS.map((injection) => attack(path, name, injection)));
       }
     }
     expect(await state()).toEqual(before);

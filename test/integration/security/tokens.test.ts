@@ -76,6 +76,16 @@ async function refusedAfterMs(token: string): Promise<number> {
   return Number.POSITIVE_INFINITY;
 }
 
+/** The last of what a stream of rows says, once it has ended. */
+async function streamEnd(token: string): Promise<string> {
+  const response = await fetch(`${server.url}/stream?devices=node-1`, {
+    headers: { authorization: `Bearer ${token}` },
+    signal: AbortSignal.timeout(10_000),
+  });
+  expect(response.status).toBe(200);
+  return (await response.text()).slice(-200);
+}
+
 describe('a token', () => {
   test('is printed once, alone on stdout, and is believed by a server that runs already', async () => {
     const { stdout, stderr, code } = await kw('token', 'create', '--user', 'alice', '--expires', '7d');
@@ -118,6 +128,7 @@ describe('a token', () => {
   test('that is revoked is refused by a running server within two seconds, and no other one', async () => {
     const [one, other] = [await create('--user', 'bob'), await create('--user', 'bob')];
     expect(await read(one.token)).toEqual(OK);
+    const streams = [one, other].map(({ token }) => streamEnd(token));
     const { stdout } = await kw('token', 'revoke', one.id);
     expect(stdout).toBe(`revoked ${one.id} of bob\n`);
     expect(await refusedAfterMs(one.token)).toBeLessThan(2_000);
@@ -130,6 +141,8 @@ describe('a token', () => {
     const { tokens } = JSON.parse((await kw('token', 'list', '--all', '--user', 'bob', '--json')).stdout);
     expect(tokens.map((token: { id: string }) => token.id).sort()).toEqual([one.id, other.id].sort());
     expect(JSON.parse((await kw('token', 'list', '--user', 'bob', '--json')).stdout)).toEqual({ tokens: [] });
+    // What they had open ends too.
+    for (const end of await Promise.all(streams)) expect(end).toContain('event: end\n');
   });
 
   test('outlives a change of keys, also of their kind, until its key is removed', async () => {

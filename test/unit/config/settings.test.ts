@@ -57,7 +57,7 @@ describe('settings', () => {
           jwtSecret: undefined,
           proxy: undefined,
           tls: undefined,
-          limits: { userRequests: 6_000, anonymousRequests: 1_200, bodyBytes: 16e6 },
+          limits: { userRequests: 6_000, anonymousRequests: 1_200, atOnce: 64, bodyBytes: 16e6 },
         },
       });
     });
@@ -89,7 +89,7 @@ server:
   jwt_secret: \${file:secret/pw}
   proxy: {addresses: "127.0.0.1, 2001:db8::/64", user_header: X-Remote-User, role: reader}
   tls: {certificate: tls/cert.pem, key: /etc/ssl/key.pem}
-  limits: {user_requests: 100, anonymous_requests: 10, body: 1MB}
+  limits: {user_requests: 100, anonymous_requests: 10, at_once: 5, body: 1MB}
 `,
       { MY_TOKEN: 'tok' },
     );
@@ -124,7 +124,7 @@ server:
           role: 'kw_reader',
         },
         tls: { certificateFile: join(folder, 'tls/cert.pem'), keyFile: '/etc/ssl/key.pem' },
-        limits: { userRequests: 100, anonymousRequests: 10, bodyBytes: 1e6 },
+        limits: { userRequests: 100, anonymousRequests: 10, atOnce: 5, bodyBytes: 1e6 },
       },
     });
   });

@@ -1,6 +1,7 @@
 /** Finds out who sends a request before any handler runs, and bounds how many requests each may send. */
 import type { FastifyInstance } from 'fastify';
 import { addressList } from '../../config/serverAccess.ts';
+import type { Caller } from '../caller.ts';
 import type { ServerContext } from '../context.ts';
 import { HttpProblem } from '../problem.ts';
 import { identify } from './identify.ts';
@@ -8,6 +9,13 @@ import { registerJwt } from './jwt.ts';
 import { KeyRing } from './keyRing.ts';
 import { rateLimits } from './rateLimits.ts';
 import { RevocationList } from './revocations.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whether the caller's token was revoked since its request began: for answers that last. */
+    isRevoked(caller: Caller): Promise<boolean>;
+  }
+}
 
 /** @throws KwError when the keys cannot be trusted: WEAK_SECRET, KEYS_UNSAFE, KEYS_UNREADABLE, KEYS_INVALID */
 export function registerAuthentication(app: FastifyInstance, context: ServerContext): void {
@@ -18,9 +26,13 @@ export function registerAuthentication(app: FastifyInstance, context: ServerCont
     onProblem: ({ message, hint }) => context.log.error({ hint }, `${message}; the keys before hold on`),
   });
   const rates = rateLimits(app, limits);
+  const revocations = new RevocationList(context.pool);
+  app.decorate('isRevoked', async ({ claims }: Caller) =>
+    (await revocations.current()).revoked.has(String(claims.jti)),
+  );
   const options = {
     keyRing,
-    revocations: new RevocationList(context.pool),
+    revocations,
     checkSignature: registerJwt(app),
     proxy,
     proxyAddresses: addressList(proxy?.addresses ?? []),
@@ -38,7 +50,7 @@ export function registerAuthentication(app: FastifyInstance, context: ServerCont
     }
   });
   // Before the body is read.
-  app.addHook('preParsing', async (request) => {
-    await rates.count(request);
+  app.addHook('preParsing', async (request, reply) => {
+    await rates.count(request, reply);
   });
 }

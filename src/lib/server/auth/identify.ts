@@ -29,11 +29,11 @@ export interface IdentifyOptions {
 }
 
 /** Parameters in which other programs take tokens. */
-const TOKEN_PARAMETERS = /[?&](?:access_token|token|jwt|bearer|authorization|api_key)=/i;
+const TOKEN_PARAMETER = /^(?:access_token|token|jwt|bearer|authorization|api_key)$/i;
 
 /** @throws HttpProblem 400, 401; what the database throws */
 export async function identify(request: FastifyRequest, options: IdentifyOptions): Promise<Caller> {
-  if (TOKEN_PARAMETERS.test(decoded(request.url))) {
+  if (Object.keys(request.query as object).some((name) => TOKEN_PARAMETER.test(name))) {
     throw new HttpProblem(
       400,
       'TOKEN_IN_URL',
@@ -57,15 +57,6 @@ export async function identify(request: FastifyRequest, options: IdentifyOptions
     });
   }
   return ANONYMOUS;
-}
-
-/** Names of parameters may be percent-encoded. What cannot be decoded is refused later. */
-function decoded(url: string): string {
-  try {
-    return decodeURIComponent(url);
-  } catch {
-    return url;
-  }
 }
 
 async function fromToken(token: string, options: IdentifyOptions): Promise<Caller> {

@@ -1,19 +1,19 @@
 /**
- * How many requests a user may send in a minute, or an address whose requests name no user (IPv6 addresses by their /64).
- * Tokens that are refused count for the address that sent them.
+ * How many requests a user may send in a minute and have open at once, or an address whose requests name no user (in a
+ * minute IPv6 addresses count by their /64). Tokens that are refused count for the address that sent them.
  */
 import fastifyRateLimit from '@fastify/rate-limit';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerAccess } from '../../config/settingsModel.ts';
-import { HttpProblem } from '../problem.ts';
+import { CLIENT_GONE, HttpProblem } from '../problem.ts';
 
 const WINDOW_MS = 60_000;
 /** Users and addresses that are remembered; the one that was away for longest is forgotten. */
 const REMEMBERED = 20_000;
 
 export interface RateLimits {
-  /** Counts a request of `request.caller`. Throws HttpProblem 429. */
-  count(request: FastifyRequest): Promise<void>;
+  /** Counts a request of `request.caller`, until its answer has ended. Throws HttpProblem 429. */
+  count(request: FastifyRequest, reply: FastifyReply): Promise<void>;
   /** Counts a request that was refused before it had a caller. Throws HttpProblem 429. */
   countRefused(request: FastifyRequest): Promise<void>;
 }
@@ -22,6 +22,7 @@ type Limiter = ReturnType<FastifyInstance['createRateLimit']>;
 
 export function rateLimits(app: FastifyInstance, limits: ServerAccess['limits']): RateLimits {
   void app.register(fastifyRateLimit, { global: false });
+  const open = new Map<string, number>();
   let byUser: Limiter | undefined;
   let byAddress: Limiter | undefined;
   app.addHook('onReady', async () => {
@@ -34,7 +35,8 @@ export function rateLimits(app: FastifyInstance, limits: ServerAccess['limits'])
     });
   });
   return {
-    async count(request) {
+    async count(request, reply) {
+      countOpen(open, limits.atOnce, request, reply);
       const limiter = request.caller.user === undefined ? byAddress : byUser;
       await countWith(limiter, request);
     },
@@ -42,6 +44,31 @@ export function rateLimits(app: FastifyInstance, limits: ServerAccess['limits'])
       await countWith(byAddress, request);
     },
   };
+}
+
+/** `open`: answers that have not ended, by user or address. */
+function countOpen(
+  open: Map<string, number>,
+  most: number,
+  { caller, ip }: FastifyRequest,
+  { raw }: FastifyReply,
+): void {
+  // It will not say again that it is gone.
+  if (raw.destroyed) throw CLIENT_GONE;
+  const who = caller.user === undefined ? `address ${ip}` : `user ${caller.user}`;
+  const now = open.get(who) ?? 0;
+  if (now >= most) {
+    throw new HttpProblem(429, 'TOO_MANY_AT_ONCE', `more than ${most} requests at the same time`, {
+      hint: 'send the next one when another has its answer',
+      retryAfterS: 1,
+    });
+  }
+  open.set(who, now + 1);
+  raw.once('close', () => {
+    const left = (open.get(who) ?? 1) - 1;
+    if (left > 0) open.set(who, left);
+    else open.delete(who);
+  });
 }
 
 async function countWith(limiter: Limiter | undefined, request: FastifyRequest): Promise<void> {

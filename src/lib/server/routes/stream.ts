@@ -22,7 +22,8 @@ import { manyOf, SELECTION_DESCRIPTIONS } from '../selectionParameters.ts';
 /** Each costs a query a second. */
 const MAX_FEEDS = 50;
 const MAX_CLIENTS = 500;
-const HEARTBEAT_MS = 10_000;
+/** Then it is looked too whether the token was revoked. */
+const HEARTBEAT_MS = 5_000;
 /** Bytes that wait for a client that does not read. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** A look that takes longer is given up: the next one is due. */
@@ -30,7 +31,7 @@ const LOOK_TIMEOUT_MS = 5_000;
 const RETRY_AFTER_S = 30;
 /** Claims that differ between tokens of the same rights. */
 const NOT_RIGHTS = new Set(['exp', 'iat', 'nbf', 'jti']);
-/** Then a client comes again and shows its token, which may have been revoked. */
+/** Then a client comes again and shows its token, whose key may have been removed. */
 const MAX_LIFE_MS = 15 * 60_000;
 
 export function registerStream(app: FastifyInstance, context: ServerContext): void {
@@ -75,7 +76,7 @@ function follow(
   streams: Set<() => void>,
   context: ServerContext,
   selection: LiveSelection,
-  { caller, raw: { socket } }: FastifyRequest,
+  { caller, server, raw: { socket } }: FastifyRequest,
   reply: FastifyReply,
 ): void {
   const { raw } = reply;
@@ -107,11 +108,18 @@ function follow(
   open = true;
   raw.write(HEARTBEAT);
   for (const bytes of early) raw.write(bytes);
-  const heartbeat = setInterval(() => send(HEARTBEAT), HEARTBEAT_MS);
-  const expiry = setTimeout(() => {
+  const letGo = () => {
     raw.write(messageEvent('end', 'connect again to go on'));
     raw.end();
-  }, lifeMs(caller));
+  };
+  const heartbeat = setInterval(() => {
+    send(HEARTBEAT);
+    server.isRevoked(caller).then(
+      (revoked) => revoked && letGo(),
+      () => undefined,
+    );
+  }, HEARTBEAT_MS);
+  const expiry = setTimeout(letGo, lifeMs(caller));
   const end = () => raw.end();
   streams.add(end);
   const onClose = () => {
