@@ -81,7 +81,9 @@ async function* untilInterrupted(
     return;
   }
   const interrupted = new Promise<never>((_, reject) => {
-    interrupt.addEventListener('abort', () => reject(new Interrupted()), { once: true });
+    const stop = () => reject(new Interrupted());
+    if (interrupt.aborted) stop();
+    else interrupt.addEventListener('abort', stop, { once: true });
   });
   interrupted.catch(() => undefined);
   const chunks = source[Symbol.asyncIterator]();

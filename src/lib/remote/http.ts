@@ -4,9 +4,9 @@
  *   POST -> 200: the answer's body, as a stream
  *        -> anything else: a KwError with the server's own sentence
  *
- * A request is sent again, a few times within some seconds, where that can do no harm: when nothing of it reached the
- * server, when the server asks for it (429, 503), and when a cut connection leaves open what became of it, if it is
- * repeatable. Redirects are never followed: the token is for one server.
+ * A request is sent again, a few times within some seconds, where that can do no harm: when nothing of it reached a
+ * server that had answered before, when the server asks for it (429, 503), and when a cut connection leaves open what
+ * became of it, if it is repeatable. Redirects are never followed: the token is for one server.
  */
 
 import { readFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** More than statements of the server may take. */
 export const SILENCE_MS = 330_000;
 /** Between attempts, unless the server names a time. */
-const WAITS_MS = [200, 1_000, 3_000];
+const WAITS_MS = [200, 600, 1_500];
 /** Longest wait that a server can ask for before its answer is told as a failure. */
 const MAX_WAIT_MS = 5_000;
 /** Of an answer that is an error. */
@@ -52,6 +52,7 @@ const MAX_PROBLEM_BYTES = 64 * 1024;
 export class RemoteConnection {
   readonly server: KwServer;
   readonly #agent: http.Agent;
+  #reached = false;
 
   constructor(server: KwServer) {
     this.server = server;
@@ -93,8 +94,12 @@ export class RemoteConnection {
     } catch (error) {
       if (error instanceof KwError) return { failure: error, again: false, open: true };
       const open = !isUnsent(error);
-      return { failure: unreachable(server, error), again: request.repeatable || !open, open };
+      const failure = unreachable(server, error);
+      // A server that never answered is probably named wrongly: that is better heard at once.
+      const again = open ? request.repeatable && failure.code !== 'SERVER_TLS' : this.#reached;
+      return { failure, again, open };
     }
+    this.#reached = true;
     const { statusCode = 0, headers } = answer;
     const version = headers[VERSION_HEADER];
     const protocol = headers[PROTOCOL_HEADER];

@@ -146,6 +146,7 @@ class OpenPush {
   async #run(client: Client): Promise<void> {
     const store = new DatabaseStore(client, { inTransaction: true });
     while (!this.#ended) {
+      if (this.#gone.signal.aborted) throw unknown();
       const step = this.#steps.shift();
       if (step !== undefined) {
         await step.run(store, client);
@@ -154,7 +155,6 @@ class OpenPush {
           this.#wake = resolve;
         });
       }
-      if (this.#gone.signal.aborted) throw unknown();
     }
   }
 
