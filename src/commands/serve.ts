@@ -33,11 +33,8 @@ export default class Serve extends KwCommand {
       import('../lib/server/daemon.ts'),
     ]);
     const logger = await makeLogger({ level: settings.logLevel });
-    const database = await resolveDatabase({
-      ...settings,
-      databaseUrl: settings.databaseUrl,
-      url: undefined,
-    });
+    const { databaseUrl, databaseNamedBy, dataFolder } = settings;
+    const database = await resolveDatabase({ databaseUrl, databaseNamedBy, dataFolder });
     await runServer({
       settings,
       database,
