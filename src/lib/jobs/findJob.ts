@@ -18,13 +18,17 @@ export interface JobRow {
   stopped_us: number | null;
 }
 
-/** A source that could not be asked is a row without a job, or with what was seen of the job here. */
-export interface ProblemRow {
+/** A source that could not be asked, if there is a problem. */
+export interface UnaskedSource {
   source: string;
-  job_id: number | null;
   problem: string | null;
-  /** When the source answered last. */
-  good_us: number | null;
+  /** When it answered last, where that is known. */
+  good_us?: number | null;
+}
+
+/** It is a row without a job, or with what was seen of the job here. */
+export interface ProblemRow extends UnaskedSource {
+  job_id: number | null;
 }
 
 /** A job, and why what is known of it may be old. */
@@ -34,7 +38,7 @@ export interface FoundJob extends Job {
 }
 
 /** What to say of a source that could not be asked for its jobs. */
-export function cannotAsk({ source, problem, good_us }: ProblemRow): string {
+export function cannotAsk({ source, problem, good_us = null }: UnaskedSource): string {
   const since = good_us === null ? '' : ` since ${formatAge(Math.max(0, nowUs() - good_us))}`;
   return `the job source ${source} cannot be asked${since}: ${plainWords(problem ?? 'unknown reason')}`;
 }

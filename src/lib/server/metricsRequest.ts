@@ -3,7 +3,9 @@
  * one missing bound lies 5 minutes beside the other; without any it is the last 5 minutes. Bounds are included.
  */
 import type { Client } from 'pg';
+import { cannotAsk, type UnaskedSource } from '../jobs/findJob.ts';
 import { shortNodeName } from '../jobs/nodeName.ts';
+import { withPatience } from '../jobs/patience.ts';
 import { type Interval, span } from '../metrics/interval.ts';
 import { wholeBuckets } from '../metrics/read.ts';
 import { exactNames, type Selection } from '../metrics/selection.ts';
@@ -102,16 +104,28 @@ function boundsOf({ fromUs, toUs }: MetricsRequest, job: Interval | undefined, n
   return { fromUs: from, toUs: to ?? from + BESIDE_US };
 }
 
+interface JobTimesRow extends UnaskedSource {
+  node: string;
+  start_us: number;
+  stop_us: number | null;
+}
+
 async function findJobTimes(
   client: Client,
   jobId: number,
   nowUs: number,
 ): Promise<{ nodes: string[]; times: Interval }> {
-  const { rows } = await client.query<{ node: string; start_us: number; stop_us: number | null }>(
-    readSql('queries/api_job_times'),
-    [jobId],
+  const answer = await withPatience(client, () =>
+    client.query<JobTimesRow>(readSql('queries/api_job_times'), [jobId]),
   );
+  const rows = answer.rows.filter(({ problem }) => problem === null);
   const times = span(rows.map((row) => ({ fromUs: row.start_us, toUs: row.stop_us ?? nowUs })));
+  const [away] = answer.rows.filter(({ problem }) => problem !== null);
+  if (times === undefined && away !== undefined) {
+    throw new HttpProblem(503, 'SOURCE_AWAY', `no job ${jobId} is known here, and ${cannotAsk(away)}`, {
+      hint: 'ask again when it is back; with devices and times its metrics can be read now',
+    });
+  }
   if (times === undefined) {
     throw new HttpProblem(404, 'NO_SUCH_JOB', `there is no job ${jobId}`, {
       hint: 'GET /rpc/jobs lists the jobs',

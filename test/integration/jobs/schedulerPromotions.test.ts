@@ -71,7 +71,20 @@ describe('what a job asks for', () => {
 
   it('is bounded: empty, long and too many patterns are left out', async () => {
     const many = Array.from({ length: 100 }, (_, number) => `p${number}`);
+    const told: string[] = [];
+    const hear = ({ message = '' }) => told.push(message);
+    db.client.on('notice', hear);
     expect(await sync('', null, 'x'.repeat(1025), ...many)).toBe(128);
+    expect(told).toHaveLength(3 + 36);
+    expect(told[0]).toBe(
+      'job 7 of source slurm: a pattern is empty or longer than 1024 bytes, and is left out',
+    );
+    // A source is looked at every second.
+    expect(await sync('', null, 'x'.repeat(1025), ...many)).toBe(128);
+    await sync('');
+    await sync('');
+    expect(told).toHaveLength(3 + 36 + 1);
+    db.client.off('notice', hear);
   });
 
   it('wakes nobody when nothing changes', async () => {

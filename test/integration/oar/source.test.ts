@@ -1,6 +1,6 @@
 /** A real OAR server's jobs, read where they are: its tables, node names, what is kept of them, and who may see what. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { type TestDatabase, targetOf, testDatabase } from '../../support/database.ts';
 import { hasOar, type Oar, startOar } from '../../support/oar.ts';
 import { runKw } from '../../support/runKw.ts';
 import { skipUnless } from '../../support/skip.ts';
@@ -41,6 +41,8 @@ describe.skipIf(skipped)('a source of jobs', () => {
     expect(other.stderr).toMatch(
       /^kw: .*\/postgres is not what it should be: these are not OAR's tables: jobs\.job_id, /,
     );
+    const open = await add(oar.url.replace(/:[^:@]*@/, '@'));
+    expect(open.stderr).toMatch(/^kw: kw_ro@.* needs a password: .*\n {4}kw_owner is no superuser: /);
     expect(await query('SELECT FROM kw.job_sources')).toEqual([]);
     expect(
       await query("SELECT FROM pg_foreign_server UNION ALL SELECT FROM pg_namespace WHERE nspname = 'oar'"),
@@ -163,6 +165,23 @@ describe.skipIf(skipped)('a source of jobs', () => {
     expect(asked.match(/Foreign Scan/g)).toHaveLength(1);
     expect(asked).toMatch(/Remote SQL: SELECT .* FROM \(\(public\.jobs .*job_id = 7\)/);
     expect(await plan("job_id = 7 AND source = 'slurm'")).not.toContain('Foreign Scan');
+  });
+
+  test('needs no superuser where postgres_fdw is prepared', async () => {
+    const login = `kw_test_admin_${process.pid}`;
+    const database = new URL(db.url).pathname.slice(1);
+    await query(`CREATE ROLE ${login} LOGIN PASSWORD 'x' IN ROLE kw_admin`);
+    try {
+      const asAdmin = (...args: string[]) =>
+        runKw(args, { env: { KW_DATABASE_URL: targetOf(database, { user: login, password: 'x' }).url } });
+      const refused = await asAdmin('job', 'source', 'add', 'second', oar.url);
+      expect(refused.stderr).toMatch(/^kw: this login may not do that: permission denied for database /);
+      await query(`GRANT CREATE ON DATABASE ${database} TO ${login}`);
+      expect(await asAdmin('job', 'source', 'add', 'second', oar.url)).toMatchObject({ code: 0 });
+      expect(await asAdmin('job', 'source', 'remove', 'second')).toMatchObject({ code: 0 });
+    } finally {
+      await query(`DROP OWNED BY ${login}; DROP ROLE ${login}`);
+    }
   });
 
   test('is removed, and what was seen of its jobs stays', async () => {
