@@ -4,7 +4,7 @@ import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatAge, nowUs } from '../time.ts';
 import type { JobRef } from './jobRef.ts';
-import { type Job, jobLabel } from './model.ts';
+import { type Job, jobLabel, type NodeTime } from './model.ts';
 import { plainWords, withPatience } from './patience.ts';
 
 export interface JobRow {
@@ -35,7 +35,11 @@ export interface ProblemRow extends UnaskedSource {
 export interface FoundJob extends Job {
   /** One sentence; undefined when its source answered. */
   readonly problem: string | undefined;
+  /** When it had which nodes; undefined where that was not asked. */
+  readonly stays: readonly NodeTime[] | undefined;
 }
+
+type Stay = [node: string, startUs: number, stopUs: number | null];
 
 /** What to say of a source that could not be asked for its jobs. */
 export function cannotAsk({ source, problem, good_us = null }: UnaskedSource): string {
@@ -62,13 +66,19 @@ export function jobOfRow(row: JobRow): Job {
  */
 export async function findJob(client: Client, ref: JobRef, ask = true): Promise<FoundJob> {
   const values = [ref.jobId ?? null, ref.nameId ?? null, ref.source ?? null, ask];
-  const find = () => client.query<JobRow & ProblemRow>(readSql('queries/job_find'), values);
+  const find = () =>
+    client.query<JobRow & ProblemRow & { stays: Stay[] | null }>(readSql('queries/job_find'), values);
   const { rows } = await (ask ? withPatience(client, find) : find());
   const problems = rows.filter(({ problem }) => problem !== null).map(cannotAsk);
   const found = rows.filter(({ job_id }) => job_id !== null);
   const [first, ...others] = found.map((row) => ({
     ...jobOfRow(row),
     problem: row.problem === null ? undefined : `${cannotAsk(row)}; this is what kw saw of the job itself`,
+    stays: row.stays?.map(([node, startedUs, stopUs]) => ({
+      node,
+      startedUs,
+      stoppedUs: stopUs ?? undefined,
+    })),
   }));
   if (first === undefined && problems.length > 0) {
     throw new KwError(`no job ${ref.text} is known here, and ${problems.join('; ')}`, {

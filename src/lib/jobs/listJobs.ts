@@ -43,15 +43,22 @@ export async function listJobs(client: Client, { all, owner, limit }: JobSelecti
 
 /** When a job had which nodes, in order of their names. */
 export async function nodesOfJob(client: Client, job: FoundJob): Promise<NodeTime[]> {
+  const stays = job.stays ?? (await readStays(client, job));
+  return stays.toSorted((a, b) => byNodeName(a.node, b.node) || a.startedUs - b.startedUs);
+}
+
+async function readStays(client: Client, job: FoundJob): Promise<NodeTime[]> {
   const { rows } = await withPatience(client, () =>
     client.query<{ node: string; start_us: number; stop_us: number | null }>(
       readSql('queries/job_node_times'),
       [job.source, job.jobId, job.problem !== undefined],
     ),
   );
-  return rows
-    .map((row) => ({ node: row.node, startedUs: row.start_us, stoppedUs: row.stop_us ?? undefined }))
-    .sort((a, b) => byNodeName(a.node, b.node) || a.startedUs - b.startedUs);
+  return rows.map(({ node, start_us, stop_us }) => ({
+    node,
+    startedUs: start_us,
+    stoppedUs: stop_us ?? undefined,
+  }));
 }
 
 export interface ValueCount {
