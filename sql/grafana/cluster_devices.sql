@@ -3,7 +3,7 @@
 SELECT count(*) AS "devices", count(*) FILTER (WHERE up) AS "up", count(*) FILTER (WHERE NOT up) AS "down"
 FROM (
   SELECT s.device_id, bool_and(s.up) AS up
-  FROM kw.device_status s JOIN kw.collectors c USING (collector_id)
+  FROM kw.device_status_visible s JOIN kw.collectors c USING (collector_id)
   WHERE c.stopped_at IS NULL AND c.seen_at > now() - interval '30 days'
   GROUP BY s.device_id
 ) d

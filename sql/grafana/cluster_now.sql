@@ -7,7 +7,7 @@ FROM (
     coalesce(nullif(m.device_alias, ''), d.device_id) AS device, m.value, m.timestamp
   FROM (
     SELECT device_id, greatest(60000, 2 * max(period_ms)) * interval '1 ms' AS age
-    FROM kw.metric_catalogue WHERE metric_id = ${metric:sqlstring} GROUP BY device_id
+    FROM kw.catalogue_visible WHERE metric_id = ${metric:sqlstring} GROUP BY device_id
   ) d
   CROSS JOIN LATERAL (
     SELECT labels - '{value_str,_metric_scrape_time,_timestamp}'::text[] AS labels, device_alias, value, timestamp

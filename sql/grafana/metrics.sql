@@ -1,11 +1,11 @@
 -- sql/grafana/metrics.sql
 -- What is configured for the devices or was in the chosen time, and what they have had in its last five minutes
 -- (of twenty devices: it is for metrics that users push).
-SELECT metric_id FROM kw.metric_catalogue
+SELECT metric_id FROM kw.catalogue_visible
 WHERE device_id = ANY (ARRAY[${device:sqlstring}]::text[])
   OR (alias <> '' AND alias = ANY (ARRAY[${device:sqlstring}]::text[]))
 UNION
-SELECT metric_id FROM kw.metric_catalogue_past
+SELECT metric_id FROM kw.past_catalogue_visible
 WHERE (device_id = ANY (ARRAY[${device:sqlstring}]::text[])
     OR (alias <> '' AND alias = ANY (ARRAY[${device:sqlstring}]::text[])))
   AND until >= $__timeFrom() AND since <= $__timeTo()

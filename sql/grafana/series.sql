@@ -4,10 +4,10 @@
 -- the condition false, and reads nothing. Counters (`_total`) become values per second. With a job only its time counts.
 WITH spans AS (
   SELECT node AS device, start_time, coalesce(stop_time, 'infinity') AS stop_time
-  FROM kw.nodetime_by_job
-  WHERE job_id = CASE WHEN ${job:sqlstring} ~ '^(.+/)?[0-9]{1,18}$'
-                   THEN regexp_replace(${job:sqlstring}, '^.+/', '')::bigint END
-    AND (strpos(${job:sqlstring}, '/') = 0 OR source = regexp_replace(${job:sqlstring}, '/[0-9]+$', ''))
+  FROM kw.job_nodetimes(
+    CASE WHEN ${job:sqlstring} ~ '^(.+/)?[0-9]{1,18}$' THEN regexp_replace(${job:sqlstring}, '^.+/', '')::bigint END,
+    substring(${job:sqlstring} from '^(.+)/[0-9]+$'))
+  WHERE node IS NOT NULL
 ), readings AS NOT MATERIALIZED (
   SELECT timestamp AS time, device_id AS device, device_id AS origin, metric_id,
     labels - '{value_str,_metric_scrape_time,_timestamp,_device_alias}'::text[] AS labels,
@@ -51,7 +51,7 @@ WITH spans AS (
 ), periods AS (
   -- Devices that several others measure, such as the supplies of a node: a bucket must hold a value of each.
   SELECT alias AS device, metric_id, max(period_ms) AS period_ms
-  FROM kw.metric_catalogue
+  FROM kw.catalogue_visible
   WHERE alias = ANY (ARRAY[${device:sqlstring}]::text[]) AND alias <> ''
   GROUP BY alias, metric_id HAVING count(DISTINCT device_id) > 1
 ), by_origin AS (
