@@ -1,4 +1,5 @@
 /** `GET /stream` of a real server on a real database. */
+import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EventParser, type ServerEvent } from '../../../src/lib/live/eventParser.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
@@ -30,10 +31,10 @@ interface Follower {
   stop(): void;
 }
 
-async function follow(query: string): Promise<Follower> {
+async function follow(query: string, caller = headers): Promise<Follower> {
   const stop = new AbortController();
   open.push(stop);
-  const response = await fetch(`${server.url}/stream?${query}`, { headers, signal: stop.signal });
+  const response = await fetch(`${server.url}/stream?${query}`, { headers: caller, signal: stop.signal });
   const parser = new EventParser();
   const events: ServerEvent[] = [];
   const read = async () => {
@@ -114,6 +115,28 @@ describe('the stream', () => {
     acquire.mockRestore();
   });
 
+  test('shows two callers who follow the same what each of them may see', async () => {
+    await db.client.query(`
+      UPDATE kw.settings SET value = '"own_jobs"' WHERE name = 'read_scope';
+      SELECT kw.job_start(71, '{r-1}', 'alice');
+      SELECT kw.job_start(72, '{r-2}', 'bob');
+    `);
+    try {
+      const alice = await follow('devices=r-1,r-2');
+      const bob = await follow('devices=r-1,r-2', as('bob', 'kw_reader'));
+      await settle(100);
+      await store('r-1', 1, 0);
+      await store('r-2', 2, 0);
+      await vi.waitFor(() => expect([alice.rows(), bob.rows()]).toEqual([['r-1 1'], ['r-2 2']]), {
+        timeout: 3000,
+      });
+      await settle(1200);
+      expect([alice.rows(), bob.rows()]).toEqual([['r-1 1'], ['r-2 2']]);
+    } finally {
+      await db.client.query(`UPDATE kw.settings SET value = '"all"' WHERE name = 'read_scope'`);
+    }
+  });
+
   test('refuses a caller who may see nothing, before it promises rows', async () => {
     const response = await fetch(`${server.url}/stream?devices=s-1`);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
@@ -138,19 +161,21 @@ describe('the stream', () => {
       `INSERT INTO kw.metrics SELECT now(), 's-big', 'm' || g, 1, jsonb_build_object('x', repeat('y', 900))
        FROM generate_series(1, 20000) g`,
     );
-    const { connect } = await import('node:net');
     const { port } = new URL(server.url);
+    const served = new Promise<Socket>((resolve) => server.app.server.once('connection', resolve));
     const socket = connect(Number(port), '127.0.0.1');
-    const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.on('error', () => undefined);
     const [[name, value] = []] = Object.entries(headers);
     const head = `${name}: ${value}`;
     socket.write(`GET /stream?devices=s-big HTTP/1.1\r\nHost: x\r\n${head}\r\n\r\n`);
     socket.pause();
-    await settle(2500);
-    await db.client.query("INSERT INTO kw.metrics VALUES (now(), 's-big', 'm', 1, '{}')");
-    await settle(2000);
-    socket.resume();
-    await closed;
+    const gone = served.then((one) => new Promise((resolve) => one.once('close', resolve)));
+    const writing = setInterval(() => void store('s-big', 1, 0).catch(() => undefined), 300);
+    try {
+      await gone;
+    } finally {
+      clearInterval(writing);
+      socket.destroy();
+    }
   });
 });

@@ -72,6 +72,8 @@ describe('the package that npm pack makes', () => {
   test('holds the program, the SQL and the examples, and neither sources nor tests', () => {
     expect(files).toContain('bin/run.js');
     expect(files).toContain('dist/cli/main.js');
+    for (const name of ['index.html', 'page.js', 'page.css', 'icon.svg'])
+      expect(files).toContain(`dist/web/${name}`);
     expect(files).toContain('dist/commands/db/start.js');
     expect(files).toContain('oclif.manifest.json');
     expect(files).toContain('sql/migrations/0001_settings.sql');

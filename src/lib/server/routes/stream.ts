@@ -25,7 +25,7 @@ const MAX_CLIENTS = 500;
 /** Then it is looked too whether the token was revoked. */
 const HEARTBEAT_MS = 5_000;
 /** Bytes that wait for a client that does not read. */
-const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 /** A look that takes longer is given up: the next one is due. */
 const LOOK_TIMEOUT_MS = 5_000;
 const RETRY_AFTER_S = 30;
