@@ -6,6 +6,7 @@
 import type { AddressInfo } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
+import { isLoopback } from '../config/listen.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
 import { KwError } from '../errors.ts';
@@ -54,6 +55,11 @@ export async function runServer(options: ServeOptions): Promise<void> {
     const systemd = systemdNotifier(process.env, () => app.server.listening);
     systemd.notify('READY=1');
     logger.info({ address: url, database: database.label }, 'serving');
+    if (settings.server.tls === undefined && !isLoopback(settings.server.listen.host)) {
+      logger.warn(
+        'tokens come in clear text: give kw serve a certificate (server.tls), or a proxy that encrypts',
+      );
+    }
     const stopReloading = reloadOnSighup(app, settings, logger);
     options.onListening?.(url);
     const signal = await firstSignal();

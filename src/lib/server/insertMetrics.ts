@@ -115,6 +115,7 @@ function readRow(item: unknown, time: { nowUs: number; timeZone: string | undefi
   if (problem !== undefined) return problem;
   if (labels !== null && (typeof labels !== 'object' || Array.isArray(labels)))
     return 'labels is no JSON object';
+  if (isDeep(labels)) return 'labels is nested too deeply';
   const number = readValue(value, labels);
   if (typeof number === 'string') return number;
   const at = readTimestamp(timestamp, time);
@@ -126,6 +127,17 @@ function readRow(item: unknown, time: { nowUs: number; timeZone: string | undefi
     value: number,
     labels: labels ?? {},
   };
+}
+
+const MAX_DEPTH = 8;
+
+/** What is nested by the thousand cannot be written as JSON again. */
+function isDeep(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth++) {
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return level.length > 0;
 }
 
 /** Missing for texts, as in Kwollect: their label value_str has the value. */

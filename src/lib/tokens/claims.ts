@@ -12,7 +12,6 @@ export const TOKEN_ROLES = {
   admin: 'kw_admin',
 } as const;
 export type ShortRole = keyof typeof TOKEN_ROLES;
-export type TokenRole = (typeof TOKEN_ROLES)[ShortRole];
 
 /** Longer tokens are not even looked at. Servers and proxies take headers of 8 kB in all. */
 export const MAX_TOKEN_BYTES = 6_000;

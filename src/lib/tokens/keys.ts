@@ -31,7 +31,7 @@ export interface TokenKey {
 }
 
 /** RFC 7518, 3.2: an HS256 key has at least the size of the hash. */
-export const MIN_SECRET_BYTES = 32;
+const MIN_SECRET_BYTES = 32;
 /** RFC 7518, 3.3. */
 const MIN_RSA_BITS = 2048;
 const NEW_RSA_BITS = 3072;

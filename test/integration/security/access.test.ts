@@ -112,6 +112,17 @@ describe('a proxy that names the user', () => {
     expect(rows).toEqual([{ labels: { _pushed_by: 'alice' } }]);
   });
 
+  test('does not let pages of other sites act with a password that the browser sends by itself', async () => {
+    const own = { device_id: 'node-9', metric_id: 'from_page', value: 1 };
+    const alice = (site: string) => ({ 'x-remote-user': 'alice', 'sec-fetch-site': site });
+    for (const site of ['cross-site', 'same-site', 'x']) {
+      expect(await from('127.0.0.2', server, alice(site), own)).toEqual({ status: 403, code: 'OTHER_PAGE' });
+    }
+    for (const site of ['same-origin', 'none']) {
+      expect((await from('127.0.0.2', server, alice(site), own)).status).toBe(200);
+    }
+  });
+
   test('names one user, written plainly', async () => {
     for (const user of ["'; DROP TABLE kw.metrics; --", 'a b', 'a,b', 'x'.repeat(256), 'alice"', '../x']) {
       const { status } = await from('127.0.0.2', server, { 'x-remote-user': user });

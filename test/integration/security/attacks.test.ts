@@ -368,6 +368,14 @@ describe('a body of 100 MB', () => {
       const { status } = await send('/rpc/insert_metrics', { method: 'POST', body, headers });
       expect([body.slice(0, 5), status >= 400 && status < 500]).toEqual([body.slice(0, 5), true]);
     }
+    for (const depth of [100, 20_000, 500_000]) {
+      const labels = `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+      const body = `{"device_id":"node-1","metric_id":"own","value":1,"labels":${labels}}`;
+      for (const path of ['/rpc/insert_metrics', '/rpc/get_metrics', '/rpc/available_metrics', '/kw/query']) {
+        const { status } = await send(path, { method: 'POST', body, headers });
+        expect([path, depth, status >= 400 && status < 500]).toEqual([path, depth, true]);
+      }
+    }
     const zipped = await send('/rpc/insert_metrics', {
       ...{ method: 'POST', body: Buffer.from('H4sIAAAAAAAAA0tMBAC+s/bDAgAAAA==', 'base64') },
       headers: { ...headers, 'content-encoding': 'gzip' },

@@ -216,6 +216,31 @@ describe('a token', () => {
     }
   });
 
+  test('that is revoked or for another site is refused by the database itself, for PostgREST', async () => {
+    const { id } = await create('--user', 'erin');
+    const asPostgrest = async (claims: object) => {
+      await db.client.query(`BEGIN; SET SESSION AUTHORIZATION kw_api; SET LOCAL ROLE kw_reader`);
+      await db.client.query(`SELECT set_config('request.jwt.claims', $1, true)`, [JSON.stringify(claims)]);
+      try {
+        await db.client.query('SELECT kw.check_token()');
+        return 'ok';
+      } catch (error) {
+        const { code, message } = error as Error & { code: string };
+        return `${code} ${message}`;
+      } finally {
+        await db.client.query('ROLLBACK');
+        await db.client.query('RESET SESSION AUTHORIZATION');
+      }
+    };
+    expect(await asPostgrest({ sub: 'erin', jti: id, site: 'lyon' })).toBe('ok');
+    expect(await asPostgrest({ sub: 'erin', jti: id, site: 'nancy' })).toBe(
+      'PT401 this token is for another site',
+    );
+    expect(await asPostgrest({})).toBe('ok');
+    await kw('token', 'revoke', id);
+    expect(await asPostgrest({ sub: 'erin', jti: id })).toBe('PT401 this token was revoked');
+  });
+
   test('is for administrators to make', async () => {
     await db.client.query(`CREATE ROLE ${writer} LOGIN PASSWORD 'w' IN ROLE kw_writer`);
     onTestFinished(async () => void (await db.client.query(`DROP ROLE ${writer}`)));

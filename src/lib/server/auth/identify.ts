@@ -106,6 +106,7 @@ function fromProxy(request: FastifyRequest, options: IdentifyOptions): Caller | 
   const user = proxy === undefined ? undefined : request.headers[proxy.userHeader];
   if (proxy === undefined || user === undefined || user === '') return undefined;
   if (!isFromProxy(request, options)) return undefined;
+  refuseOtherSites(request);
   // Two headers of this name come as one, with a comma.
   if (typeof user !== 'string' || !/^[\w.@+-]{1,255}$/.test(user)) {
     throw new HttpProblem(401, 'BAD_USER_HEADER', 'the proxy names no user that kw knows how to write', {
@@ -113,6 +114,19 @@ function fromProxy(request: FastifyRequest, options: IdentifyOptions): Caller | 
     });
   }
   return { user, role: proxy.role, claims: { sub: user, role: proxy.role } };
+}
+
+/**
+ * A browser sends the password that a proxy asks for with every request, also with those that a page of somebody else
+ * makes. Browsers say so (Fetch Metadata); a token is never sent by itself.
+ */
+function refuseOtherSites({ method, headers }: FastifyRequest): void {
+  const site = headers['sec-fetch-site'];
+  if (method === 'GET' || method === 'HEAD' || site === undefined) return;
+  if (site === 'same-origin' || site === 'none') return;
+  throw new HttpProblem(403, 'OTHER_PAGE', 'a page of another site may change nothing here', {
+    hint: 'send a token instead: docs/tokens.md',
+  });
 }
 
 function isFromProxy({ raw }: FastifyRequest, { proxy, proxyAddresses }: IdentifyOptions): boolean {
