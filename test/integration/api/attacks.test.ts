@@ -203,5 +203,6 @@ const CALLABLE_BY_USERS = [
   'rights_problems',
   'store_samples',
   'take_push_part',
+  'told_node',
   'update_promotions',
 ];

@@ -87,8 +87,46 @@ describe.each(testFlavours)('what users see on %s', (flavour) => {
     expect(await values(alice, 'SELECT count(*)::int FROM kw.metrics')).toEqual([56]);
   });
 
+  const selection = (relation: string, alias: string) => `
+    EXPLAIN (COSTS OFF) SELECT timestamp, value, device_id, metric_id, labels FROM kw.${relation}
+    WHERE timestamp >= now() - interval '1 h' AND timestamp <= now()
+      AND (device_id = ANY ('{node-1}') OR ${alias} = ANY ('{node-1}')) ORDER BY timestamp`;
+
+  test('a query is planned as if the table itself were named', async () => {
+    const plan = async (sql: string) =>
+      (await values(alice, sql))
+        .map((line) => String(line).replaceAll(/metrics(_summary)?\./g, ''))
+        .join('\n');
+    const ofView = await plan(selection('metrics_visible', 'device_alias'));
+    expect(ofView).toContain("device_id = ANY ('{node-1}'::text[])");
+    expect(ofView).toBe(await plan(selection('metrics', "(labels ->> '_device_alias')")));
+    const summary = (relation: string) =>
+      plan(
+        `EXPLAIN (COSTS OFF) SELECT * FROM kw.${relation} WHERE bucket > now() - interval '1 h' AND device_alias = 'x'`,
+      );
+    expect(await summary('summary_visible')).toBe(await summary('metrics_summary'));
+  });
+
   describe('with own_jobs', () => {
     beforeAll(() => scope('own_jobs'));
+
+    test('conditions on time, device and alias reach partitions, chunks and indexes', async () => {
+      const at = "timestamp >= now() - interval '30 min' AND timestamp <= now()";
+      const plan = (
+        await values(
+          alice,
+          `EXPLAIN (COSTS OFF) SELECT * FROM kw.metrics_visible WHERE ${at} AND (device_id = ANY ('{node-1}') OR device_alias = ANY ('{node-1}'))`,
+        )
+      ).join('\n');
+      // Each scan of stored rows has the bounds of the query, not only those of jobs.
+      const scans = plan.split('\n').filter((line) => /Scan .*on (metrics_p|_hyper_)/.test(line));
+      expect(scans.length).toBeGreaterThan(0);
+      const conditions = plan.split('\n').filter((line) => line.includes("now() - '00:30:00'::interval"));
+      expect(conditions.length).toBeGreaterThanOrEqual(
+        scans.filter((line) => !line.includes('Bitmap Heap')).length,
+      );
+      expect(plan).toMatch(/device_id = ANY \('\{node-1\}'::text\[\]\)/);
+    });
 
     test('users see the nodes of their jobs, by name and by alias, while they had them', async () => {
       const seen =
