@@ -55,7 +55,7 @@ function keyOf({ device_id, metric_id, labels }: SeriesColumns): string {
   return text === '' ? `${device_id}/${metric_id}` : `${device_id}/${metric_id}{${text}}`;
 }
 
-export function labelText(labels: Readonly<Record<string, unknown>>): string {
+function labelText(labels: Readonly<Record<string, unknown>>): string {
   return Object.entries(labels)
     .filter(([name]) => !name.startsWith('_'))
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
@@ -135,7 +135,7 @@ function sum(origins: readonly Dense[], columns: number): Dense {
 }
 
 /** The median. */
-export function usualDistance(at: readonly number[]): number {
+function usualDistance(at: readonly number[]): number {
   const distances = at.slice(1).map((column, index) => column - (at[index] as number));
   distances.sort((a, b) => a - b);
   return distances[Math.floor(distances.length / 2)] ?? 1;

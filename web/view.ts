@@ -31,7 +31,7 @@ export interface View {
   readonly hidden: readonly string[];
 }
 
-export const DEFAULT_LAST_S = 3600;
+const DEFAULT_LAST_S = 3600;
 const MAX_STEPS = 100;
 const MAX_ITEMS = 200;
 

@@ -6,7 +6,7 @@
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
 
-export const PATIENCE_MS = 4_000;
+const PATIENCE_MS = 4_000;
 
 /** Runs statements that may ask schedulers, each for so long at most; then what held before holds again. */
 export async function withPatience<T>(client: Pick<Client, 'query'>, read: () => Promise<T>): Promise<T> {

@@ -18,7 +18,7 @@ export interface LiveSelection {
 }
 
 /** Rows of one window; some 4,000 values a second. */
-export const MAX_WINDOW_ROWS = 50_000;
+const MAX_WINDOW_ROWS = 50_000;
 /** A collector's clock may be so far ahead of the database's. */
 const AHEAD_US = 10e6;
 

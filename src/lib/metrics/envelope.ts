@@ -41,8 +41,8 @@ export interface Envelope {
 }
 
 /** Read within two or three seconds. */
-export const MAX_VALUES = 3_000_000;
-export const MAX_PIXELS = 4000;
+const MAX_VALUES = 3_000_000;
+const MAX_PIXELS = 4000;
 const MAX_SERIES = 64;
 const BUCKET_US = 300 * 1e6;
 /** Estimating costs more than reading so short a time. */

@@ -55,7 +55,7 @@ export async function listSources(client: Pick<Client, 'query'>): Promise<Source
 }
 
 /** Whether kw asks it, rather than being told. */
-export function isRead(kind: SourceReport['kind']): boolean {
+function isRead(kind: SourceReport['kind']): boolean {
   return kind === 'oar' || kind === 'view';
 }
 
