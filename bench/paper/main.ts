@@ -1,7 +1,7 @@
 /**
  * Figures 4 and 5 of Kwollect's paper, again: see README.md beside this file.
  *
- *   node bench/run.js paper/main [--site nancy|lyon] [--runs 3] [--nodes 20] [--seconds 4]
+ *   node bench/run.js paper/main [--site nancy|lyon] [--figure 4|5] [--runs 3] [--nodes 20] [--seconds 4]
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -22,6 +22,8 @@ const { values: args } = parseArgs({
   options: {
     /** One of them; both unless told. */
     site: { type: 'string' },
+    /** One of them; both unless told. */
+    figure: { type: 'string' },
     runs: { type: 'string', default: '3' },
     /** Nodes of each site whose two hours are written; 20 are those of the jobs, 250 the whole site. */
     nodes: { type: 'string', default: '20' },
@@ -51,24 +53,8 @@ try {
   server = await startServe(database.url);
   console.log(`${await database.rows()} rows in ${database.label}, medians of ${runs} runs\n`);
 
-  console.log('figure 5: time of the answer to get_metrics?job_id=');
-  console.log('site   nodes  length  state           rows       MB  first byte       whole  paper');
-  for (const site of sites) await figure5(site, 'fresh', server.url);
-  if (database.label.includes('timescaledb')) {
-    await client.query(
-      "SELECT compress_chunk(c, if_not_compressed => true) FROM show_chunks('kw.metrics') c",
-    );
-    await client.query('ANALYZE kw.metrics');
-    for (const site of sites) await figure5(site, 'a day later', server.url);
-  } else {
-    console.log('(no TimescaleDB here: nothing is compressed a day later)');
-  }
-
-  console.log('\nfigure 4: simultaneous requests, each of the 2 hours of 2 nodes; cores of CPU');
-  console.log('site   clients  requests/s     rows/s  kw serve  PostgreSQL  in all  paper');
-  for (const site of sites) {
-    for (let clients = 1; clients <= MOST_CLIENTS; clients++) await figure4(site, clients, server);
-  }
+  if (args.figure !== '4') await drawFigure5(server);
+  if (args.figure !== '5') await drawFigure4(server);
   console.log(
     `\npaper: "${PAPER}": the paper prints these figures without their numbers, and none are invented here`,
   );
@@ -77,6 +63,28 @@ try {
   await database.drop();
 }
 process.exitCode = failed ? 1 : 0;
+
+async function drawFigure5({ url }: ServeProcess): Promise<void> {
+  console.log('figure 5: time of the answer to get_metrics?job_id=');
+  console.log('site   nodes  length  state           rows       MB  first byte       whole  paper');
+  for (const site of sites) await figure5(site, 'fresh', url);
+  if (!database.label.includes('timescaledb')) {
+    console.log('(no TimescaleDB here: nothing is compressed a day later)');
+    return;
+  }
+  const client = database.client();
+  await client.query("SELECT compress_chunk(c, if_not_compressed => true) FROM show_chunks('kw.metrics') c");
+  await client.query('ANALYZE kw.metrics');
+  for (const site of sites) await figure5(site, 'a day later', url);
+}
+
+async function drawFigure4(server: ServeProcess): Promise<void> {
+  console.log('\nfigure 4: simultaneous requests, each of the 2 hours of 2 nodes; cores of CPU');
+  console.log('site   clients  requests/s     rows/s  kw serve  PostgreSQL  in all  us a row  paper');
+  for (const site of sites) {
+    for (let clients = 1; clients <= MOST_CLIENTS; clients++) await figure4(site, clients, server);
+  }
+}
 
 function check(site: Site, job: Job, { rows, whole }: { rows: number; whole: boolean }): void {
   const wanted = rowsOf(site, job);
@@ -144,6 +152,7 @@ async function figure4(site: Site, clients: number, { url, pid }: ServeProcess):
       cores(serve, 9),
       cores(postgres, 11),
       cores((serve ?? 0) + (postgres ?? 0), 7),
+      cores((((serve ?? 0) + (postgres ?? 0)) / (aSecond * rowsOf(site, job))) * 1e6, 9),
       ` ${PAPER}`,
     ].join(' '),
   );

@@ -275,6 +275,15 @@ describe.each(testFlavours)('the dashboards on %s', (flavour) => {
     },
   );
 
+  it('finds a metric over all devices by an index of the summary', async () => {
+    const { sql } = queryOf('kw-cluster, timeseries $metric, all devices');
+    const explain = `EXPLAIN ${expandQuery(sql, context({ from: ago(26 * HOUR_MS), variables: { metric: 'power_watt' } }))}`;
+    await grafana.query('SET enable_seqscan = off');
+    const { rows } = await grafana.query(explain);
+    await grafana.query('RESET enable_seqscan');
+    expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/using \S*summary\S*_metric_bucket/);
+  });
+
   describe('where users see their own jobs only', () => {
     let alice: pg.Client;
     const asAlice = async (of: string, options: Partial<GrafanaContext> = {}) =>
