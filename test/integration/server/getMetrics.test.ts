@@ -55,4 +55,31 @@ describe('get_metrics', () => {
     expect(status).toBe(200);
     expect(JSON.parse(text)).toEqual({ status: 'ok', version: '0.0.0-test' });
   });
+
+  test('shows what the caller may see', async () => {
+    const both =
+      '/rpc/get_metrics?devices=node-1,node-2&start_time=2026-11-20T10:00&end_time=2026-11-20T10:01';
+    const devices = async (headers?: Record<string, string>) => {
+      const { status, text } = await get(both, headers);
+      if (status !== 200) return status;
+      return (JSON.parse(text) as { device_id: string }[]).map(({ device_id }) => device_id);
+    };
+    const set = (name: string, value: string) =>
+      db.client.query('UPDATE kw.settings SET value = $2 WHERE name = $1', [name, value]);
+    expect(await devices({})).toBe(401);
+    await set('anonymous_read', 'true');
+    expect(await devices({})).toEqual(['node-1', 'node-1', 'node-2']);
+    await set('anonymous_read', 'false');
+
+    await db.client.query(`
+      INSERT INTO kw.jobs (source, job_id, name_id, owner, state) VALUES ('kw', 5, '5', 'alice', 'stopped');
+      INSERT INTO kw.job_nodes (source, job_id, node, start_time, stop_time)
+      VALUES ('kw', 5, 'node-2', '2026-11-20T10:00Z', '2026-11-20T10:30Z')`);
+    await set('read_scope', '"own_jobs"');
+    expect(await devices()).toEqual(['node-2']);
+    expect(await devices(as('bob', 'kw_reader'))).toEqual([]);
+    expect((await get('/rpc/get_metrics?job_id=5', as('bob', 'kw_reader'))).status).toBe(404);
+    await set('read_scope', '"all"');
+    expect(await devices(as('bob', 'kw_reader'))).toEqual(['node-1', 'node-1', 'node-2']);
+  });
 });
