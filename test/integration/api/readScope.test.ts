@@ -168,6 +168,28 @@ describe.each(testFlavours)('what users see on %s', (flavour) => {
       ]);
     });
 
+    test('so it is in lists of jobs that a scheduler is asked for', async () => {
+      const job = (id: number, owner: string) =>
+        `SELECT ${id}::bigint AS job_id, '${owner}_${suffix}'::text AS owner, 'running'::text AS state`;
+      await db.client.query(`
+        INSERT INTO kw.job_sources (name, kind, state, checked_at, last_good_at) VALUES ('fake', 'oar', 'ok', now(), now());
+        CREATE VIEW kw_sources.fake_jobs AS
+        SELECT *, NULL::text AS name, extract(epoch FROM now())::bigint AS start_time, 0::bigint AS stop_time
+        FROM (${job(70, 'alice')} UNION ALL ${job(71, 'bob')}) j;
+        CREATE VIEW kw_sources.fake AS
+        SELECT job_id, now() AS start_time, NULL::timestamptz AS stop_time, 'node-5'::text AS node, owner, state, 'fake'::text AS source
+        FROM kw_sources.fake_jobs;
+        ALTER VIEW kw_sources.fake OWNER TO kw_owner; ALTER VIEW kw_sources.fake_jobs OWNER TO kw_owner`);
+      const list = "SELECT job_id FROM kw.listed_jobs(true, %, 100) WHERE source = 'fake' ORDER BY 1";
+      expect(await values(alice, list.replace('%', 'NULL'))).toEqual([70]);
+      expect(await values(alice, list.replace('%', `'bob_${suffix}'`))).toEqual([]);
+      expect(await values(alice, "SELECT job_id FROM kw.job_nodetimes(71, 'fake')")).toEqual([]);
+      expect(await values(admin, list.replace('%', 'NULL'))).toEqual([70, 71]);
+      await db.client.query(
+        "DROP VIEW kw_sources.fake, kw_sources.fake_jobs; DELETE FROM kw.job_sources WHERE name = 'fake'",
+      );
+    });
+
     test('admins and programs of the site still see all', async () => {
       for (const client of [service, admin]) {
         expect(await values(client, 'SELECT count(*)::int FROM kw.metrics_visible')).toEqual([56]);
