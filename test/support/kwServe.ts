@@ -7,6 +7,9 @@ import type { TestDatabase } from './database.ts';
 import { endProcess } from './endProcess.ts';
 import { runKw, startKw } from './kw.ts';
 
+/** Longer than any file of tests takes on a busy machine. */
+const LIFE_MS = 600_000;
+
 export interface KwServe {
   /** Such as `http://127.0.0.1:41234`. */
   readonly url: string;
@@ -27,7 +30,7 @@ export async function startKwServe(database: TestDatabase, listen = '127.0.0.1:0
   };
   // The server refuses to start without a key.
   await token('nobody');
-  const child = startKw(['serve', '--listen', listen, '--json'], { env });
+  const child = startKw(['serve', '--listen', listen, '--json'], { env, timeoutMs: LIFE_MS });
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said += text;

@@ -74,6 +74,7 @@ async function onServer<Request, Result>(
   call: Call<Request, Result>,
   request: Request,
 ): Promise<Result> {
+  deadline.waitsFor('kw serve');
   const [{ callServer }, { RemoteConnection }, { kwServer }, { lookupInChild }] = await Promise.all([
     import('../remote/callServer.ts'),
     import('../remote/http.ts'),

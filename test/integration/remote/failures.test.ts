@@ -278,14 +278,14 @@ describe('a server', () => {
   it('that hangs holds a prolog up no longer than --timeout', async () => {
     const silent = await somebody(createServer(() => undefined));
     const begin = performance.now();
-    const result = await kw(['enable', 'watts', '--job', '1', '--timeout', '700ms'], {
+    const result = await kw(['enable', 'watts', '--job', '1', '--timeout', '2s'], {
       KW_URL: silent,
       KW_TOKEN: writer,
     });
-    expect(performance.now() - begin).toBeLessThan(2500);
+    expect(performance.now() - begin).toBeLessThan(5000);
     expect(result).toEqual(
       failed(
-        `kw: gave up after 0.7 s: the server ${silent} does not answer; it is not known whether anything was enabled\n` +
+        `kw: gave up after 2 s: the server ${silent} does not answer; it is not known whether anything was enabled\n` +
           '    see whether its server is there, or allow more time with --timeout\n',
       ),
     );
