@@ -117,12 +117,7 @@ export class Chromium {
     await page.call('Log.enable');
     await page.call('Network.enable');
     await page.call('Network.setExtraHTTPHeaders', { headers });
-    await page.call('Emulation.setDeviceMetricsOverride', {
-      width,
-      height,
-      deviceScaleFactor: 1,
-      mobile: width < 600,
-    });
+    await page.resize(width, height);
     await page.call('Emulation.setEmulatedMedia', {
       features: [{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }],
     });
@@ -309,12 +304,31 @@ export class Page {
     await this.call('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
   }
 
-  /** The picture of what is seen, or of the whole page. */
-  async screenshot(path: string, { whole = false } = {}): Promise<void> {
-    const { data } = await this.call('Page.captureScreenshot', {
-      format: 'png',
-      captureBeyondViewport: whole,
+  async resize(width: number, height: number): Promise<void> {
+    await this.call('Emulation.setDeviceMetricsOverride', {
+      width,
+      height,
+      deviceScaleFactor: 1,
+      mobile: width < 600,
     });
+  }
+
+  /**
+   * The picture of what is seen, or of the whole page: then the window is as high as that for a moment, as Chromium's
+   * own pictures of more than its window lack pieces.
+   */
+  async screenshot(path: string, { whole = false } = {}): Promise<void> {
+    const [width, height, wholeHeight] = await this.evaluate<[number, number, number]>(
+      '[innerWidth, innerHeight, document.documentElement.scrollHeight]',
+    );
+    if (whole) {
+      await this.resize(width, wholeHeight);
+      await this.evaluate(
+        'new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))',
+      );
+    }
+    const { data } = await this.call('Page.captureScreenshot', { format: 'png' });
+    if (whole) await this.resize(width, height);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, Buffer.from(String(data), 'base64'));
   }

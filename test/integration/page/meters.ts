@@ -52,9 +52,9 @@ export async function fillMeters({ client }: TestDatabase, beginS: number): Prom
     [666, 'mallory', HOSTILE, [HOSTILE]],
   ] as const) {
     await client.query(
-      `INSERT INTO kw.jobs (source, job_id, name_id, owner, state, started, comment)
-       VALUES ('oar', $1, $1::bigint::text, $2, 'terminated', $3, $4)`,
-      [job, owner, at(300), comment],
+      `INSERT INTO kw.jobs (source, job_id, name_id, owner, state, started, comment, stopped)
+       VALUES ('oar', $1, $1::bigint::text, $2, 'terminated', $3, $4, $5)`,
+      [job, owner, at(300), comment, at(2100)],
     );
     await client.query(
       `INSERT INTO kw.job_nodes (source, job_id, node, start_time, stop_time)
