@@ -92,7 +92,9 @@ BEGIN
     GROUP BY x.node
   LOOP
     wanted := wanted || run.node;
-    run.stop := greatest(run.start, run.stop);
+    IF run.stop IS NOT NULL THEN
+      run.stop := greatest(run.start, run.stop);
+    END IF;
     SELECT n.start_time, n.stop_time INTO stay FROM kw.job_nodes n
     WHERE n.source = job_source AND n.job_id = job AND n.node = run.node
       AND n.start_time >= run.start - error AND (run.stop IS NULL OR n.start_time <= run.stop + error)

@@ -216,6 +216,8 @@ function slurmConf(folder: string, [controllerPort, ...nodePorts]: readonly numb
     SlurmctldTimeout: 30,
     SlurmdTimeout: 30,
     KillWait: 2,
+    // How long its programs wait for an answer.
+    MessageTimeout: 2,
     PrologFlags: 'Alloc',
     // Two slurmd of made-up size on one machine.
     SlurmdParameters: 'config_overrides',
