@@ -203,7 +203,11 @@ describe('the document', () => {
       200,
       expect.stringContaining('text/html'),
     ]);
-    expect((await fetch(`${server.url}/docs/static/swagger-ui-bundle.js`)).status).toBe(200);
+    await page.text();
+    const script = await fetch(`${server.url}/docs/static/swagger-ui-bundle.js`);
+    expect(script.status).toBe(200);
+    // The server waits for who does not read.
+    await script.body?.cancel();
   });
 
   test('is what an unknown path points at', async () => {
