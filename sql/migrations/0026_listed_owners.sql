@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION kw.listed_jobs(finished boolean, wanted_owner text, m
 RETURNS TABLE (
   source text, job_id bigint, name_id text, owner text, state text, comment text, started timestamptz, stopped timestamptz,
   nodes text[], problem text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
   caller text := kw.caller_name();
