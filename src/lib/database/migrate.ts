@@ -61,6 +61,7 @@ export function listMigrations(
       if (!match) continue;
       const version = Number(match[1]);
       const entry = texts.get(version) ?? { name: match[2] as string, parts: [] };
+      if (entry.name !== match[2]) throw new Error(`two migrations have the number ${match[1]}: ${file}`);
       entry.parts.push(readFileSync(join(folder, part, file), 'utf8'));
       texts.set(version, entry);
     }
