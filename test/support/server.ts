@@ -60,7 +60,10 @@ export async function testServer(
     pool,
     url,
     async close() {
-      await app.close();
+      const closed = app.close();
+      // Clients of tests keep their connections.
+      app.server.closeAllConnections();
+      await closed;
       await pool.end();
     },
   };
