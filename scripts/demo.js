@@ -168,6 +168,7 @@ ${bold('How to go on')}
    ${run} export csv --job ${job} -o job-${job}.csv
    ${run} metrics
    ${run} status
+   ${run} token create --user $(whoami) && ${run} serve    # a page with charts at http://127.0.0.1:9843/
    ${run} job stop --job ${job}
 
 ${bold('What still runs')}: the collector (process ${state.processes.collector.pid}), the simulated PDU (${state.processes.agent.pid}) and the embedded database.
