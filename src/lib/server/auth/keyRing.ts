@@ -35,17 +35,24 @@ export class KeyRing {
     return [...this.#keys, ...this.#shared];
   }
 
-  #refresh(): void {
+  /** For a token whose key is unknown: it may have been made this moment. True when the file has changed. */
+  lookAgain(): boolean {
+    return this.#refresh();
+  }
+
+  #refresh(): boolean {
     this.#lookedAtMs = performance.now();
     const { keysFile, onProblem } = this.#options;
     const seen = look(keysFile);
-    if (seen === this.#seen) return;
+    if (seen === this.#seen) return false;
     this.#seen = seen;
     try {
       this.#keys = readKeys(keysFile);
+      return true;
     } catch (error) {
       if (!(error instanceof KwError)) throw error;
       onProblem(error);
+      return false;
     }
   }
 }
