@@ -1,7 +1,7 @@
 /** Waits for something that happens elsewhere. @throws Error when it does not happen in time */
 export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
   everyMs = 50,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;

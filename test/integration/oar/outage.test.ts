@@ -15,7 +15,7 @@ const skipped =
   skipUnless('an OAR server (and root)', hasOar) || skipUnless('snmpd', snmpdPath !== undefined);
 const PERIOD_S = 0.5;
 
-describe.skipIf(skipped)('a job of OAR', () => {
+describe.skipIf(skipped)('a job of OAR', { timeout: 180_000 }, () => {
   let oar: Oar;
   let db: TestDatabase;
   let agent: Snmpd;
