@@ -247,9 +247,9 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
     const jobs = await oar.submit({
       types: ['timesharing=*,*', 'monitor=wattmetre.*'],
       resources: 'network_address=2,walltime=1:0:0',
-      array: 40,
+      array: 20,
     });
-    expect(jobs).toHaveLength(40);
+    expect(jobs).toHaveLength(20);
     let steps = 0;
     const compare = async () => {
       steps++;
@@ -262,19 +262,19 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
     };
     await waitUntil(async () => (await asked()).length > 0);
     await compare();
-    await waitUntil(async () => (await asked()).length === 80, 60_000);
+    await waitUntil(async () => (await asked()).length === 40, 60_000);
     await compare();
     expect(await knownTimes('nodetime_by_job', ...jobs)).toEqual(await saidTimes(...jobs));
-    await oar.cancel(...jobs.slice(0, 20));
-    await waitUntil(async () => (await asked()).length <= 40, 60_000);
+    await oar.cancel(...jobs.slice(0, 10));
+    await waitUntil(async () => (await asked()).length <= 20, 60_000);
     await compare();
-    await oar.cancel(...jobs.slice(20));
+    await oar.cancel(...jobs.slice(10));
     await waitUntil(async () => (await unfinished()).length === 0, 60_000);
     await compare();
     expect(steps).toBe(4);
     expect(await promoted()).toEqual([]);
     const said = await saidTimes(...jobs);
-    expect(said).toHaveLength(80);
+    expect(said).toHaveLength(40);
     expect(await knownTimes('nodetime_by_job', ...jobs)).toEqual(said);
     expect(await knownTimes('nodetime_local', ...jobs)).toEqual(said);
   });
