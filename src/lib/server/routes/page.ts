@@ -43,7 +43,9 @@ const FILES = [
 export function registerPage(app: FastifyInstance, _context: ServerContext): void {
   for (const [url, name, type] of FILES) {
     const file = lazyFile(name);
-    app.get(url, { schema: { hide: true }, exposeHeadRoute: true }, (request, reply) => send(request, reply, file(), type));
+    app.get(url, { schema: { hide: true }, exposeHeadRoute: true }, (request, reply) =>
+      send(request, reply, file(), type),
+    );
   }
 }
 
