@@ -27,10 +27,10 @@ CREATE TABLE kw.node_names (
   PRIMARY KEY (source, node)
 );
 GRANT SELECT ON kw.job_sources, kw.node_names TO kw_reader, kw_writer, kw_scheduler, kw_collector;
-
--- A name without its domain; an IP address stays whole, and so does what begins with a dot.
+-- A name without its domain; an IP address stays whole, and so does what begins with a dot. Without SET, so that it
+-- becomes part of the views that use it.
 CREATE FUNCTION kw.short_node_name(node text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN CASE WHEN node ~ '^[0-9.]+$' OR position(':' IN node) > 0 OR position('.' IN node) <= 1 THEN node
   ELSE split_part(node, '.', 1) END;
 
@@ -49,14 +49,6 @@ CREATE VIEW kw.nodetime_local AS
 SELECT n.job_id, n.start_time, n.stop_time, n.node, j.owner, j.state, n.source
 FROM kw.job_nodes n JOIN kw.jobs j USING (source, job_id);
 GRANT SELECT ON kw.nodetime_local TO kw_reader, kw_writer, kw_scheduler;
-
-CREATE OR REPLACE FUNCTION kw.job_nodes_now(job bigint, job_source text) RETURNS TABLE (node text, owner text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, kw, pg_temp AS $$
-  SELECT DISTINCT n.node, n.owner FROM kw.nodetime_local n
-  WHERE n.job_id = job AND n.source = job_source
-    AND n.start_time <= now() AND (n.stop_time IS NULL OR n.stop_time > now())
-    AND n.start_time > now() - kw.setting_interval('job_max_age')
-$$;
 
 -- Who asked for it: a user (kw enable), or a job by its type or comment. They never touch each other's.
 ALTER TABLE kw.promoted_metrics
@@ -83,7 +75,8 @@ FOR EACH ROW WHEN (NEW.stopped IS NOT NULL AND OLD.stopped IS NULL) EXECUTE FUNC
 -- Brings what a job asked for by its type or comment in line: patterns of optional metrics on the nodes that it has
 -- now, and no others. Patterns that are new are enabled, those that are gone end; what was enabled by hand stays,
 -- and what was disabled by hand does not come back. Patterns that cannot be used are left out with a warning.
--- Returns how many are in force, each node counted. For schedulers and kw itself.
+-- Returns how many are in force, each node counted. For schedulers and kw itself. What is left out is told once,
+-- and not at each look.
 CREATE FUNCTION kw.sync_job_promotions(source text, job_id bigint, patterns text[]) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
 #variable_conflict use_variable
@@ -100,7 +93,7 @@ BEGIN
   usable := ARRAY(
     SELECT DISTINCT p FROM unnest(patterns) p
     WHERE p <> '' AND octet_length(p) <= 1024 ORDER BY p LIMIT most);
-  IF cardinality(usable) < cardinality(patterns) THEN
+  IF cardinality(usable) < cardinality(patterns) AND job.patterns IS DISTINCT FROM usable THEN
     FOREACH pattern IN ARRAY patterns LOOP
       IF coalesce(pattern, '') = '' OR octet_length(pattern) > 1024 THEN
         RAISE WARNING 'job % of source %: a pattern is empty or longer than 1024 bytes, and is left out', job_id, source;
@@ -129,7 +122,7 @@ BEGIN
     WHERE u <> ALL (coalesce(job.patterns, '{}'))
     ON CONFLICT ON CONSTRAINT promoted_metrics_device_id_metric_id_source_job_id_owner_key DO NOTHING;
     UPDATE kw.jobs j SET patterns = usable WHERE j.source = source AND j.job_id = job_id;
-  ELSIF job.patterns <> usable THEN
+  ELSIF job.patterns <> usable OR (job.patterns IS NULL AND cardinality(usable) = 0 AND job.stopped IS NULL) THEN
     UPDATE kw.jobs j SET patterns = usable WHERE j.source = source AND j.job_id = job_id;
   END IF;
   RETURN (
@@ -138,18 +131,6 @@ BEGIN
 END
 $$;
 
--- Asks the schedulers that kw reads for the jobs that run now, and brings promotions in line with what these asked
--- for. Each source by itself: one that is away or slow changes nothing of its own and holds up no other. Collectors
--- call it every second, PostgREST's clients as api.update_promoted_metrics.
-CREATE FUNCTION kw.update_promotions() RETURNS TABLE (source text, state text, problem text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
-BEGIN
-  RETURN QUERY SELECT s.name, s.state, s.last_error FROM kw.job_sources s ORDER BY s.name;
-END
-$$;
-
-REVOKE ALL ON FUNCTION kw.short_node_name, kw.device_of_node, kw.forget_patterns, kw.sync_job_promotions,
-  kw.update_promotions FROM PUBLIC;
+REVOKE ALL ON FUNCTION kw.short_node_name, kw.device_of_node, kw.forget_patterns, kw.sync_job_promotions FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.short_node_name, kw.device_of_node TO kw_reader, kw_writer, kw_scheduler;
 GRANT EXECUTE ON FUNCTION kw.sync_job_promotions TO kw_scheduler;
-GRANT EXECUTE ON FUNCTION kw.update_promotions TO kw_writer, kw_scheduler, kw_collector;

@@ -14,11 +14,10 @@ BEGIN
   RETURN caller;
 END
 $$;
-
 -- Registers a job that begins, or gives nodes to one that runs. A node that the job has already keeps its time,
 -- unless the new start is earlier (the job was registered late); where its time is over, another begins (requeue),
 -- unless the start lies within the old one: then it was said before. Nodes that join get what is enabled for the
--- job. Returns the number of nodes that are new.
+-- job, and what it asked for. Returns the number of nodes that are new.
 CREATE OR REPLACE FUNCTION kw.job_start(
   job bigint,
   nodes text[],
@@ -106,8 +105,8 @@ BEGIN
   ) running
   WHERE j.source = source AND j.job_id = job;
 
-  INSERT INTO kw.promoted_metrics AS p (device_id, metric_id, job_id, source, owner, expires_at)
-  SELECT DISTINCT d, e.metric_id, job, source, e.owner, e.expires_at
+  INSERT INTO kw.promoted_metrics AS p (device_id, metric_id, job_id, source, owner, expires_at, origin)
+  SELECT DISTINCT d, e.metric_id, job, source, e.owner, e.expires_at, e.origin
   FROM unnest(new_nodes) d, kw.promoted_metrics e
   WHERE e.source = source AND e.job_id = job
   ON CONFLICT ON CONSTRAINT promoted_metrics_device_id_metric_id_source_job_id_owner_key DO NOTHING;
@@ -208,12 +207,7 @@ BEGIN
     ends := now() + coalesce(make_interval(secs => seconds), kw.setting_interval('promotion_without_end'));
     IF NOT kw.is_scheduler() THEN
       foreign_devices := ARRAY(
-        SELECT d FROM unnest(devices) d
-        WHERE NOT EXISTS (
-          SELECT FROM kw.nodetime_local n
-          WHERE n.node = d AND n.owner = caller
-            AND n.start_time <= now() AND (n.stop_time IS NULL OR n.stop_time > now())
-            AND n.start_time > now() - kw.setting_interval('job_max_age')));
+        SELECT d FROM unnest(devices) d WHERE NOT kw.has_node_now(caller, d));
     END IF;
   END IF;
   IF cardinality(foreign_devices) > 0 THEN
@@ -309,15 +303,6 @@ RETURN CASE WHEN jsonb_typeof(claim) = 'array' THEN EXISTS (
     ELSE allowed.text = name
   END)
 ELSE false END;
-
--- Whether a user has a node in a running job at this moment.
-CREATE FUNCTION kw.has_node_now(username text, device text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN EXISTS (
-  SELECT FROM kw.nodetime_local n
-  WHERE n.node = device AND n.owner = username
-    AND n.start_time <= now() AND (n.stop_time IS NULL OR n.stop_time > now())
-    AND n.start_time > now() - kw.setting_interval('job_max_age'));
 
 -- Whether a collector reads a metric of this name of any device. An entry for a Prometheus page stands for all metrics
 -- that begin with prom_.
@@ -538,6 +523,6 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION kw.require_caller, kw.claim_allows, kw.has_node_now, kw.is_collected_anywhere, kw.store_samples
+REVOKE ALL ON FUNCTION kw.require_caller, kw.claim_allows, kw.is_collected_anywhere, kw.store_samples
   FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.store_samples TO kw_writer;

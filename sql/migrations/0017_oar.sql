@@ -7,12 +7,6 @@
 --
 -- No secret is here: the password is in the user mapping of kw_owner, whose views these are.
 
--- Without SET, so that it becomes part of the views that use it.
-CREATE OR REPLACE FUNCTION kw.short_node_name(node text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN CASE WHEN node ~ '^[0-9.]+$' OR position(':' IN node) > 0 OR position('.' IN node) <= 1 THEN node
-  ELSE split_part(node, '.', 1) END;
-
 RESET ROLE;
 CREATE SCHEMA kw_sources AUTHORIZATION kw_owner;
 SET LOCAL ROLE kw_owner;
@@ -112,10 +106,10 @@ BEGIN
     FROM %2$I.jobs j
     WHERE j.start_time > 0 AND j.assigned_moldable_job > 0
     $view$, source_name || '_jobs', source_name);
-  -- Types `monitor` (all optional metrics) and `monitor=<pattern>`, as in Kwollect.
+  -- The number stays as it is: a cast would keep OAR from its index. Types `monitor` (all optional metrics) and `monitor=<pattern>`, as in Kwollect.
   EXECUTE format($view$
     CREATE VIEW kw_sources.%1$I AS
-    SELECT t.job_id::bigint AS job_id, CASE WHEN t.type = 'monitor' THEN '.*' ELSE substr(t.type, 9) END AS pattern
+    SELECT t.job_id, CASE WHEN t.type = 'monitor' THEN '.*' ELSE substr(t.type, 9) END AS pattern
     FROM %2$I.job_types t
     WHERE t.type = 'monitor' OR t.type LIKE 'monitor=%%'
     $view$, source_name || '_patterns', source_name);
@@ -195,7 +189,7 @@ CREATE TYPE kw.source_job AS (
 -- Everything is read before anything is written: while a source hangs, nothing is locked.
 -- unless_newer: does nothing if somebody has looked so lately. Returns whether it was asked.
 CREATE FUNCTION kw.sync_source(source_name text, unless_newer interval DEFAULT NULL) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp SET jit = off AS $$
 DECLARE
   source kw.job_sources;
   began timestamptz := clock_timestamp();
@@ -377,7 +371,7 @@ RETURN regexp_replace(
 -- Asks the schedulers that kw reads for the jobs that run now, and brings promotions in line with what these asked
 -- for. Each source by itself: one that is away or slow changes nothing of its own. PostgREST's clients call it as
 -- api.update_promoted_metrics; collectors do the same source by source, every second (kw.try_source).
-CREATE OR REPLACE FUNCTION kw.update_promotions() RETURNS TABLE (source text, state text, problem text)
+CREATE FUNCTION kw.update_promotions() RETURNS TABLE (source text, state text, problem text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
 DECLARE
   one record;
@@ -391,11 +385,13 @@ END
 $$;
 
 -- When a job had which nodes, of all sources that have the number, or of one. A source that cannot be asked is told
--- in a row of its own (problem, and no node), and what was seen of the job here takes its place.
-CREATE FUNCTION kw.job_nodetimes(wanted_job bigint, wanted_source text DEFAULT NULL)
+-- in a row of its own (problem, and no node), and what was seen of the job here takes its place. A kw.nodetime_by_job
+-- that a site made itself, without a source, is read. Without JIT: estimates for foreign tables are guesses, and a wrong
+-- one has a question for one job compiled, which takes a hundred times as long as the question.
+CREATE FUNCTION kw.all_job_nodetimes(wanted_job bigint, wanted_source text DEFAULT NULL)
 RETURNS TABLE (
   job_id bigint, start_time timestamptz, stop_time timestamptz, node text, owner text, state text, source text, problem text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
   one kw.job_sources;
@@ -403,6 +399,12 @@ DECLARE
   trouble text;
   detail text;
 BEGIN
+  IF NOT EXISTS (SELECT FROM kw.job_sources s WHERE kw.is_read(s.kind)) THEN
+    RETURN QUERY
+      SELECT n.job_id::bigint, n.start_time, n.stop_time, n.node, n.owner, n.state, n.source, NULL::text FROM kw.nodetime_by_job n
+      WHERE n.job_id = wanted_job AND (wanted_source IS NULL OR n.source = wanted_source);
+    RETURN;
+  END IF;
   RETURN QUERY
     SELECT n.job_id, n.start_time, n.stop_time, n.node, n.owner, n.state, n.source, NULL::text FROM kw.nodetime_local n
     WHERE n.job_id = wanted_job AND (wanted_source IS NULL OR n.source = wanted_source)
@@ -415,8 +417,8 @@ BEGIN
     IF trouble IS NULL THEN
       BEGIN
         EXECUTE format('SELECT array_agg(n::kw.nodetime_local) FROM (
-            SELECT job_id, start_time, stop_time, node, owner, state, source FROM kw_sources.%I WHERE job_id = $1) n', one.name)
-          INTO rows USING wanted_job;
+            SELECT job_id, start_time, stop_time, node, owner, state, source FROM kw_sources.%I WHERE job_id = %s) n',
+          one.name, wanted_job) INTO rows;
       EXCEPTION WHEN query_canceled OR OTHERS THEN
         GET STACKED DIAGNOSTICS trouble = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
         trouble := kw.source_words(trouble, detail);
@@ -494,107 +496,10 @@ BEGIN
 END
 $$;
 
--- As before; and nodes that join a job get what it asked for as what it asked for.
-CREATE OR REPLACE FUNCTION kw.job_start(
-  job bigint,
-  nodes text[],
-  owner text DEFAULT NULL,
-  source text DEFAULT 'kw',
-  started timestamptz DEFAULT now(),
-  name_id text DEFAULT NULL,
-  submitted timestamptz DEFAULT NULL,
-  comment text DEFAULT NULL,
-  state text DEFAULT 'running'
-) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-  caller text := kw.require_caller();
-  wanted_owner text := coalesce(owner, caller);
-  old_owner text;
-  node text;
-  new_nodes text[];
-BEGIN
-  IF NOT kw.is_scheduler() THEN
-    IF NOT (SELECT s.value = 'true' FROM kw.settings s WHERE s.name = 'users_start_jobs') THEN
-      RAISE EXCEPTION 'only a scheduler may start jobs here' USING ERRCODE = 'insufficient_privilege',
-        HINT = 'ask for the role kw_scheduler, or for users_start_jobs = true in kw.settings';
-    END IF;
-    IF wanted_owner <> caller THEN
-      RAISE EXCEPTION 'only a scheduler may start jobs of others' USING ERRCODE = 'insufficient_privilege';
-    END IF;
-  END IF;
-  IF job IS NULL OR cardinality(nodes) IS NULL OR cardinality(nodes) = 0 THEN
-    RAISE EXCEPTION 'a job needs a number and nodes' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  IF cardinality(nodes) > 65536 THEN
-    RAISE EXCEPTION 'more than 65536 nodes' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  PERFORM kw.check_name('source', source);
-  PERFORM kw.check_name('owner', wanted_owner);
-  PERFORM kw.check_name('state', state);
-  IF name_id IS NOT NULL THEN
-    PERFORM kw.check_name('job', name_id);
-  END IF;
-  IF octet_length(comment) > 4096 THEN
-    RAISE EXCEPTION 'the comment has more than 4096 bytes' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  FOREACH node IN ARRAY nodes LOOP
-    PERFORM kw.check_name('node', node);
-  END LOOP;
-
-  INSERT INTO kw.jobs AS j (source, job_id, name_id, owner, state, submitted, started, comment)
-  VALUES (source, job, coalesce(name_id, job::text), wanted_owner, state, submitted, started, comment)
-  ON CONFLICT ON CONSTRAINT jobs_pkey DO NOTHING;
-  SELECT j.owner INTO old_owner FROM kw.jobs j WHERE j.source = source AND j.job_id = job FOR UPDATE;
-  IF old_owner <> wanted_owner AND (NOT kw.is_scheduler() OR owner IS NOT NULL) THEN
-    RAISE EXCEPTION 'job % belongs to %', job, old_owner USING ERRCODE = 'insufficient_privilege';
-  END IF;
-
-  UPDATE kw.job_nodes n SET start_time = started
-  WHERE n.source = source AND n.job_id = job AND n.node = ANY (nodes) AND n.stop_time IS NULL
-    AND n.start_time > started
-    AND NOT EXISTS (
-      SELECT FROM kw.job_nodes o
-      WHERE o.source = source AND o.job_id = job AND o.node = n.node AND o.stop_time > started);
-  WITH joined AS (
-    INSERT INTO kw.job_nodes AS made (source, job_id, node, start_time)
-    SELECT DISTINCT source, job, d, started FROM unnest(nodes) d
-    WHERE NOT EXISTS (
-      SELECT FROM kw.job_nodes o
-      WHERE o.source = source AND o.job_id = job AND o.node = d
-        AND (o.stop_time IS NULL OR (o.start_time <= started AND o.stop_time > started)))
-    ON CONFLICT ON CONSTRAINT job_nodes_pkey DO UPDATE SET stop_time = NULL
-    RETURNING made.node
-  )
-  SELECT coalesce(array_agg(joined.node), '{}') INTO new_nodes FROM joined;
-
-  UPDATE kw.jobs j SET
-    state = CASE WHEN running.now THEN state ELSE j.state END,
-    started = least(j.started, started),
-    stopped = CASE WHEN running.now THEN NULL ELSE j.stopped END,
-    name_id = coalesce(name_id, j.name_id),
-    submitted = coalesce(submitted, j.submitted),
-    comment = coalesce(comment, j.comment)
-  FROM (
-    SELECT EXISTS (
-      SELECT FROM kw.job_nodes n WHERE n.source = source AND n.job_id = job AND n.stop_time IS NULL) AS now
-  ) running
-  WHERE j.source = source AND j.job_id = job;
-
-  INSERT INTO kw.promoted_metrics AS p (device_id, metric_id, job_id, source, owner, expires_at, origin)
-  SELECT DISTINCT d, e.metric_id, job, source, e.owner, e.expires_at, e.origin
-  FROM unnest(new_nodes) d, kw.promoted_metrics e
-  WHERE e.source = source AND e.job_id = job
-  ON CONFLICT ON CONSTRAINT promoted_metrics_device_id_metric_id_source_job_id_owner_key DO NOTHING;
-  RETURN cardinality(new_nodes);
-END
-$$;
-
 REVOKE ALL ON FUNCTION kw.is_read, kw.source_problem, kw.rebuild_nodetime_by_job, kw.node_expression, kw.make_oar_views,
   kw.import_oar, kw.make_site_view, kw.sync_source, kw.source_failed, kw.source_attempted, kw.source_state_of, kw.try_source, kw.source_words,
-  kw.job_nodetimes, kw.end_forgotten_promotions FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION kw.job_nodetimes TO kw_reader, kw_writer, kw_scheduler;
+  kw.all_job_nodetimes, kw.end_forgotten_promotions, kw.update_promotions FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kw.update_promotions TO kw_writer, kw_scheduler, kw_collector;
 GRANT EXECUTE ON FUNCTION kw.try_source, kw.source_attempted, kw.source_failed TO kw_collector;
 
 -- Takes away what was made for a source. What was seen of its jobs stays, as jobs that kw was told of; those that

@@ -5,10 +5,14 @@
 -- behind a security barrier (or else a function of a user, called in a condition, would be shown what is filtered
 -- out), and the tables themselves are closed to kw_reader and kw_writer.
 
--- Whether the caller sees everything: everybody, or programs of the site, schedulers and admins.
+-- Whether the caller sees everything: everybody who is known (and who is not, if the site says
+-- so), or programs of the site, schedulers and admins.
 CREATE FUNCTION kw.sees_all() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN (SELECT s.value = '"all"' FROM kw.settings s WHERE s.name = 'read_scope') OR kw.is_service() OR kw.is_scheduler();
+RETURN (SELECT s.value = '"all"' FROM kw.settings s WHERE s.name = 'read_scope')
+    AND (coalesce(kw.caller_role() <> 'kw_anon', false)
+      OR (SELECT s.value = 'true' FROM kw.settings s WHERE s.name = 'anonymous_read'))
+  OR kw.is_service() OR kw.is_scheduler();
 REVOKE ALL ON FUNCTION kw.sees_all FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.sees_all TO kw_anon, kw_reader, kw_writer, kw_scheduler;
 
@@ -324,8 +328,6 @@ SELECT kw.apply_rights();
 
 -- When a job had which nodes, of those that the caller may see. SECURITY DEFINER: it asks schedulers that only the
 -- owner may ask.
-ALTER FUNCTION kw.job_nodetimes(bigint, text) RENAME TO all_job_nodetimes;
-REVOKE ALL ON FUNCTION kw.all_job_nodetimes FROM kw_reader, kw_writer, kw_scheduler;
 CREATE FUNCTION kw.job_nodetimes(wanted_job bigint, wanted_source text DEFAULT NULL)
 RETURNS TABLE (
   job_id bigint, start_time timestamptz, stop_time timestamptz, node text, owner text, state text, source text, problem text)
@@ -337,105 +339,8 @@ $$;
 REVOKE ALL ON FUNCTION kw.job_nodetimes FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.job_nodetimes TO kw_anon, kw_reader, kw_writer, kw_scheduler;
 
--- What a user has now, of schedulers that were heard of lately only.
-CREATE OR REPLACE FUNCTION kw.has_node_now(username text, device text) RETURNS boolean
+-- Whether a user has a node in a running job at this moment, of schedulers that were heard of lately only.
+CREATE FUNCTION kw.has_node_now(username text, device text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN EXISTS (SELECT FROM kw.nodetime_now n WHERE n.node = device AND n.owner = username);
-
--- Enables the optional metrics that a pattern matches, on devices, until the job ends or the seconds are over.
--- With a job: on its nodes, or on those of them that are given. Without: on the given devices, for 24 hours
--- unless told (setting promotion_without_end); users that are no scheduler need a running job there.
--- The pattern is kept as it is: kw matches it. Enabling again sets the end anew. Returns the devices.
--- Bounded, since collectors hold all of them in memory: see promotions_per_device and promotions_per_user.
-CREATE OR REPLACE FUNCTION kw.enable_metrics(
-  devices text[],
-  pattern text,
-  job bigint DEFAULT NULL,
-  source text DEFAULT 'kw',
-  seconds float8 DEFAULT NULL
-) RETURNS SETOF text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kw, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-  caller text := kw.require_caller();
-  wanted text[];
-  foreign_devices text[];
-  device text;
-  ends timestamptz;
-  most int;
-BEGIN
-  IF pattern IS NULL OR pattern = '' THEN
-    RAISE EXCEPTION 'the pattern is empty' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  IF octet_length(pattern) > 1024 THEN
-    RAISE EXCEPTION 'the pattern has % bytes, and at most 1024 are allowed', octet_length(pattern)
-      USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  IF seconds IS NOT NULL AND NOT (seconds > 0 AND seconds <= 10 * 366 * 86400.0) THEN
-    RAISE EXCEPTION 'the time must be more than 0 s and at most 10 years' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  IF cardinality(devices) > 65536 THEN
-    RAISE EXCEPTION 'more than 65536 devices' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-
-  IF job IS NOT NULL THEN
-    SELECT array_agg(n.node) INTO wanted FROM kw.job_nodes_now(job, source) n
-    WHERE kw.is_scheduler() OR n.owner = caller;
-    IF wanted IS NULL THEN
-      IF EXISTS (SELECT FROM kw.job_nodes_now(job, source)) THEN
-        RAISE EXCEPTION 'job % belongs to another user', job USING ERRCODE = 'insufficient_privilege';
-      END IF;
-      RAISE EXCEPTION 'job % of source % does not run', job, source USING ERRCODE = 'no_data_found';
-    END IF;
-    IF devices IS NOT NULL AND NOT kw.is_scheduler() THEN
-      foreign_devices := ARRAY(SELECT d FROM unnest(devices) d WHERE d <> ALL (wanted));
-    END IF;
-    wanted := coalesce(devices, wanted);
-    ends := now() + make_interval(secs => seconds);
-  ELSE
-    source := NULL;
-    wanted := devices;
-    ends := now() + coalesce(make_interval(secs => seconds), kw.setting_interval('promotion_without_end'));
-    IF NOT kw.is_scheduler() THEN
-      foreign_devices := ARRAY(
-        SELECT d FROM unnest(devices) d WHERE NOT kw.has_node_now(caller, d));
-    END IF;
-  END IF;
-  IF cardinality(foreign_devices) > 0 THEN
-    RAISE EXCEPTION 'not a node of % now: %',
-      CASE WHEN job IS NULL THEN 'a job of yours' ELSE 'job ' || job END,
-      left(array_to_string(foreign_devices[1:10], ', '), 1000) USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  IF coalesce(cardinality(wanted), 0) = 0 THEN
-    RAISE EXCEPTION 'no devices' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
-  FOREACH device IN ARRAY wanted LOOP
-    PERFORM kw.check_name('device', device);
-  END LOOP;
-
-  RETURN QUERY
-  INSERT INTO kw.promoted_metrics AS p (device_id, metric_id, job_id, source, owner, expires_at)
-  SELECT DISTINCT d, pattern, job, source, caller, ends FROM unnest(wanted) d
-  ON CONFLICT ON CONSTRAINT promoted_metrics_device_id_metric_id_source_job_id_owner_key
-  DO UPDATE SET expires_at = excluded.expires_at, enabled_at = now()
-  RETURNING p.device_id;
-
-  most := (SELECT (s.value #>> '{}')::int FROM kw.settings s WHERE s.name = 'promotions_per_device');
-  SELECT p.device_id INTO device FROM kw.promoted_metrics p
-  WHERE p.device_id = ANY (wanted) AND p.owner = caller
-    AND p.source IS NOT DISTINCT FROM source AND p.job_id IS NOT DISTINCT FROM job
-  GROUP BY p.device_id HAVING count(*) > most LIMIT 1;
-  IF FOUND THEN
-    RAISE EXCEPTION '% patterns are enabled on % already, and more are not allowed', most, device
-      USING ERRCODE = 'configuration_limit_exceeded',
-        HINT = 'disable some, or write one pattern for several metrics: kw enabled shows them';
-  END IF;
-  IF NOT kw.is_scheduler() THEN
-    most := (SELECT (s.value #>> '{}')::int FROM kw.settings s WHERE s.name = 'promotions_per_user');
-    IF (SELECT count(*) FROM kw.promoted_metrics p WHERE p.owner = caller) > most THEN
-      RAISE EXCEPTION 'you may enable % patterns, each device counted, and these would be more', most
-        USING ERRCODE = 'configuration_limit_exceeded', HINT = 'disable some: kw enabled shows them';
-    END IF;
-  END IF;
-END
-$$;
+REVOKE ALL ON FUNCTION kw.has_node_now FROM PUBLIC;

@@ -6,14 +6,6 @@
 -- Errors have the SQLSTATEs that PostgREST turns into answers: class 22 is 400, 42501 is 403 (or 401 for callers that
 -- nobody knows), PT404 is 404.
 
--- As before; and callers that nobody knows see nothing unless the site says so, by no function either.
-CREATE OR REPLACE FUNCTION kw.sees_all() RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN (SELECT s.value = '"all"' FROM kw.settings s WHERE s.name = 'read_scope')
-    AND (coalesce(kw.caller_role() <> 'kw_anon', false)
-      OR (SELECT s.value = 'true' FROM kw.settings s WHERE s.name = 'anonymous_read'))
-  OR kw.is_service() OR kw.is_scheduler();
-
 -- Names of a list such as `a,b`; NULL for none.
 CREATE FUNCTION kw.api_names(kind text, given text[]) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kw, pg_temp AS $$
