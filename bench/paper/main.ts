@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readMetrics } from '../../test/support/readMetrics.ts';
-import { type ServeProcess, startServe } from '../../test/support/serveProcess.ts';
+import { type Serve, startServe } from '../../test/support/serve.ts';
 import { benchDatabase } from '../support/database.ts';
 import { buildKw } from '../support/kw.ts';
 import { fillSite, type Job, jobsOf, rowsOf, SITE_NODES, SITES, type Site, valuesASecond } from './site.ts';
@@ -38,7 +38,7 @@ let failed = false;
 
 const database = await benchDatabase();
 buildKw();
-let server: ServeProcess | undefined;
+let server: Serve | undefined;
 try {
   const client = database.client();
   await client.query("UPDATE kw.settings SET value = 'true' WHERE name = 'anonymous_read'");
@@ -50,7 +50,7 @@ try {
     );
   }
   await client.query('VACUUM ANALYZE kw.metrics');
-  server = await startServe(database.url);
+  server = await startServe({ database: database.url, built: true });
   console.log(`${await database.rows()} rows in ${database.label}, medians of ${runs} runs\n`);
 
   if (args.figure !== '4') await drawFigure5(server);
@@ -64,7 +64,7 @@ try {
 }
 process.exitCode = failed ? 1 : 0;
 
-async function drawFigure5({ url }: ServeProcess): Promise<void> {
+async function drawFigure5({ url }: Serve): Promise<void> {
   console.log('figure 5: time of the answer to get_metrics?job_id=');
   console.log('site   nodes  length  state           rows       MB  first byte       whole  paper');
   for (const site of sites) await figure5(site, 'fresh', url);
@@ -78,7 +78,7 @@ async function drawFigure5({ url }: ServeProcess): Promise<void> {
   for (const site of sites) await figure5(site, 'a day later', url);
 }
 
-async function drawFigure4(server: ServeProcess): Promise<void> {
+async function drawFigure4(server: Serve): Promise<void> {
   console.log('\nfigure 4: simultaneous requests, each of the 2 hours of 2 nodes; cores of CPU');
   console.log('site   clients  requests/s     rows/s  kw serve  PostgreSQL  in all  us a row  paper');
   for (const site of sites) {
@@ -121,7 +121,7 @@ async function figure5(site: Site, state: string, url: string): Promise<void> {
   }
 }
 
-async function figure4(site: Site, clients: number, { url, pid }: ServeProcess): Promise<void> {
+async function figure4(site: Site, clients: number, { url, pid }: Serve): Promise<void> {
   const job = jobsOf(site)[2] as Job;
   // Once before: then the connections that are measured are there.
   await Promise.all(Array.from({ length: clients }, () => readMetrics(url, { job_id: String(job.id) })));

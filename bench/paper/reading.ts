@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { readMetrics } from '../../test/support/readMetrics.ts';
-import { startServe } from '../../test/support/serveProcess.ts';
+import { startServe } from '../../test/support/serve.ts';
 import { OUTLETS, startSnmpd } from '../../test/support/snmpd.ts';
 import { benchDatabase } from '../support/database.ts';
 import { pduEntries } from '../support/entries.ts';
@@ -36,7 +36,7 @@ const kw = await startKw({
   metrics: agent.addresses.map((address, pdu) => pduEntries(`pdu-${pdu + 1}`, address, agent.port)).join(''),
   database: database.url,
 });
-const server = await startServe(database.url);
+const server = await startServe({ database: database.url, built: true });
 try {
   await sleep(WARM_UP_MS);
   const fromMs = Date.now();

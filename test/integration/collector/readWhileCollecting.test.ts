@@ -11,7 +11,7 @@ import { packageRoot } from '../../../src/lib/packageRoot.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { endProcess } from '../../support/endProcess.ts';
 import { type ReadAnswer, readMetrics } from '../../support/readMetrics.ts';
-import { type ServeProcess, startServe } from '../../support/serveProcess.ts';
+import { type Serve, startServe } from '../../support/serve.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { OUTLET_WATT, OUTLETS, type Snmpd, snmpdPath, startSnmpd } from '../../support/snmpd.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
@@ -24,7 +24,7 @@ const READING_MS = 5_000;
 describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('while 8 clients read', () => {
   let db: TestDatabase;
   let agent: Snmpd;
-  let server: ServeProcess;
+  let server: Serve;
   let collector: ChildProcess;
   const { folder, remove } = temporaryFolder();
 
@@ -49,7 +49,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('while 8 clients r
     );
     writeFileSync(join(folder, 'metrics.d', 'pdus.yaml'), entries.join(''));
     writeFileSync(join(folder, 'kw.yaml'), 'metrics_dir: metrics.d\nlisten: off\n');
-    server = await startServe(db.url);
+    server = await startServe({ database: db.url, built: true });
     collector = spawn(process.execPath, [join(packageRoot(), 'bin', 'run.js'), 'collect'], {
       stdio: 'ignore',
       env: {

@@ -7,8 +7,7 @@ import { packageRoot } from '../../../src/lib/packageRoot.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { endProcess } from '../../support/endProcess.ts';
 import { runKw, startKw } from '../../support/kw.ts';
-import { kwBeside, startServe } from '../../support/serve.ts';
-import { temporaryFolder } from '../../support/temporaryFolder.ts';
+import { startServe } from '../../support/serve.ts';
 
 let db: TestDatabase;
 let env: Record<string, string>;
@@ -135,25 +134,14 @@ describe('kw query --follow', () => {
   });
 
   test('comes through kw serve with a token, and tells when that is gone', async () => {
-    const { folder, remove } = temporaryFolder();
-    const server = await startServe({ database: db.url, folder });
+    const server = await startServe({ database: db.url });
     try {
-      const made = await kwBeside({ database: db.url, folder }, [
-        'token',
-        'create',
-        '--user',
-        'alice',
-        '--role',
-        'reader',
-        '--json',
-      ]);
-      const { token } = JSON.parse(made.stdout) as { token: string };
       const refused = await runKw(['query', '--device', 'f-4', '--follow'], { env: { KW_URL: server.url } });
       expect(refused.code).toBe(1);
       expect(refused.stderr).toMatch(/^kw: this needs a token/);
       const { child, output, exit } = start(['--device', 'f-4', '--format', 'csv'], {
         KW_URL: server.url,
-        KW_TOKEN: token,
+        KW_TOKEN: await server.token('alice', '--role', 'reader'),
       });
       try {
         await eventually(() => expect(output.stdout).toContain('timestamp,'));
@@ -170,7 +158,6 @@ describe('kw query --follow', () => {
       }
     } finally {
       await server.stop();
-      remove();
     }
   });
 });

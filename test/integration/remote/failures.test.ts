@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { type HttpProxy, httpProxy } from '../../support/httpProxy.ts';
 import { type KwResult, runKw, startKw } from '../../support/kw.ts';
-import { type KwServe, startKwServe } from '../../support/kwServe.ts';
 import { makeCertificate } from '../../support/nodeExporter.ts';
+import { type Serve, startServe } from '../../support/serve.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
 import { waitUntil } from '../../support/waitUntil.ts';
 
@@ -19,7 +19,7 @@ const ROWS = 100_000;
 
 const { folder, remove } = temporaryFolder();
 let db: TestDatabase;
-let server: KwServe;
+let server: Serve;
 let reader: string;
 let writer: string;
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
      FROM generate_series(1, $1::int) s`,
     [ROWS],
   );
-  server = await startKwServe(db);
+  server = await startServe({ database: db.url });
   [reader, writer] = await Promise.all([
     server.token('bob'),
     server.token('alice', '--role', 'writer', '--devices', 'node-1'),
@@ -133,7 +133,7 @@ describe('who asks', () => {
 
 describe('an answer', () => {
   it('that a dying server cut is told, and an export leaves no file', async () => {
-    const mortal = await startKwServe(db);
+    const mortal = await startServe({ database: db.url });
     const env = { KW_URL: mortal.url, KW_TOKEN: await mortal.token('bob') };
     // Nobody reads: rows of the answer wait everywhere on the way.
     const child = startKw(['query', ...TIME, '--format', 'csv'], { env });

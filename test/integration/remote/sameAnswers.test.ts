@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestDatabase, targetOf, testDatabase } from '../../support/database.ts';
 import { type KwResult, runKw } from '../../support/kw.ts';
-import { type KwServe, startKwServe } from '../../support/kwServe.ts';
+import { type Serve, startServe } from '../../support/serve.ts';
 
 const FROM = '2026-11-20T10:00:00Z';
 const TO = '2026-11-20T10:05:00Z';
@@ -11,7 +11,7 @@ const TIME = ['--from', FROM, '--to', TO];
 const USER = `alice_${process.pid}`;
 
 let db: TestDatabase;
-let server: KwServe;
+let server: Serve;
 let remote: Record<string, string>;
 let local: Record<string, string>;
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
   await db.client.query(`CREATE ROLE ${USER} LOGIN PASSWORD 'secret' IN ROLE kw_reader, kw_writer`);
   local = { KW_DATABASE_URL: targetOf(db.target.label, { user: USER, password: 'secret' }).url };
   await fill();
-  server = await startKwServe(db);
+  server = await startServe({ database: db.url });
   remote = { KW_URL: server.url, KW_TOKEN: await server.token(USER, '--role', 'writer') };
 });
 afterAll(async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type SecureVersion, connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
-import { kwBeside, type Serve, startServe } from '../../support/serve.ts';
+import { type Serve, startServe } from '../../support/serve.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
 
 let db: TestDatabase;
@@ -21,13 +21,7 @@ beforeAll(async () => {
 afterAll(() => db?.drop());
 
 async function serve(settings: string, folder?: string): Promise<Serve> {
-  let home = folder;
-  if (home === undefined) {
-    const made = temporaryFolder();
-    onTestFinished(made.remove);
-    home = made.folder;
-  }
-  const server = await startServe({ database: db.url, folder: home, settings });
+  const server = await startServe({ database: db.url, folder, settings });
   onTestFinished(() => server.stop());
   return server;
 }
@@ -70,13 +64,11 @@ describe('a proxy that names the user', () => {
   const SETTINGS = 'server: {proxy: {addresses: "127.0.0.2, 127.0.3.0/24", user_header: X-Remote-User}}\n';
 
   let server: Serve;
-  const { folder, remove } = temporaryFolder();
   beforeAll(async () => {
-    server = await startServe({ database: db.url, folder, settings: SETTINGS });
+    server = await startServe({ database: db.url, settings: SETTINGS });
   });
   afterAll(async () => {
     await server?.stop();
-    remove();
   });
 
   test('is believed from its own addresses alone', async () => {
@@ -134,14 +126,9 @@ describe('a proxy that names the user', () => {
 
 describe('a limit of requests', () => {
   test('holds for each user and, without one, for each address', async () => {
-    const { folder, remove } = temporaryFolder();
-    onTestFinished(remove);
-    const options = { database: db.url, folder };
-    const token = async (user: string) => ({
-      authorization: `Bearer ${(await kwBeside(options, ['token', 'create', '--user', user])).stdout.trim()}`,
-    });
+    const server = await serve('server: {limits: {user_requests: 5, anonymous_requests: 3}}\n');
+    const token = async (user: string) => ({ authorization: `Bearer ${await server.token(user)}` });
     const [alice, bob] = [await token('alice'), await token('bob')];
-    const server = await serve('server: {limits: {user_requests: 5, anonymous_requests: 3}}\n', folder);
     const statuses = async (count: number, address: string, headers: Record<string, string>) => {
       const all: number[] = [];
       for (let index = 0; index < count; index++) all.push((await from(address, server, headers)).status);

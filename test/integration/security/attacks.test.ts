@@ -3,10 +3,8 @@ import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
-import { kwBeside, type Serve, startServe } from '../../support/serve.ts';
-import { temporaryFolder } from '../../support/temporaryFolder.ts';
+import { type Serve, startServe } from '../../support/serve.ts';
 
-const { folder, remove } = temporaryFolder();
 let db: TestDatabase;
 let server: Serve;
 let token: string;
@@ -16,19 +14,16 @@ let slow: ReturnType<typeof talk>[];
 beforeAll(async () => {
   db = await testDatabase();
   await db.client.query(`INSERT INTO kw.metrics VALUES (now(), 'node-1', 'power_watt', 42.5, '{}')`);
-  const options = { database: db.url, folder };
-  const created = ['token', 'create', '--user', 'alice', '--role', 'writer', '--devices', 'node-1'];
-  token = (await kwBeside(options, created)).stdout.trim();
   server = await startServe({
-    ...options,
+    database: db.url,
     settings: 'server: {limits: {user_requests: 1000000, at_once: 1000}}\n',
   });
+  token = await server.token('alice', '--role', 'writer', '--devices', 'node-1');
   slow = sendSlowly();
 });
 afterAll(async () => {
   await server?.stop();
   await db?.drop();
-  remove();
 });
 
 const authorized = () => ({ authorization: `Bearer ${token}` });
