@@ -3,9 +3,9 @@
  * while their jobs run, and what kw knows of jobs is what OAR says.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { MetricEntry } from '../../../src/lib/config/model.ts';
-import { pduEntries, type TestCollector, testCollector } from '../../support/collector.ts';
+import { type TestCollector, testCollector } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { answeredRows, nodeEntries, promotedBy, storedRows } from '../../support/nodeMetrics.ts';
 import { hasOar, type Oar, startOar } from '../../support/oar.ts';
 import { runKw } from '../../support/runKw.ts';
 import { skipUnless } from '../../support/skip.ts';
@@ -30,24 +30,6 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
     runKw(args, { env: { KW_DATABASE_URL: db.url, TZ: 'UTC', KW_LISTEN: 'off' } });
   const query = async (sql: string, ...values: unknown[]) => (await db.client.query(sql, values)).rows;
 
-  /** Three nodes: one metric that is always read, two that are read on demand. */
-  function entries(): MetricEntry[] {
-    return NODES.flatMap((node, index) => {
-      const of = (name: string, optional: boolean) =>
-        pduEntries(node, agent.addresses[index] as string, agent.port, {
-          outlets: 1,
-          name,
-          optional,
-          updateEveryMs: 500,
-        });
-      return [
-        ...of('always_watt', false),
-        ...of('wattmetre_power_watt', true),
-        ...of('board_power_watt', true),
-      ];
-    });
-  }
-
   beforeAll(async () => {
     [db, oar, agent] = await Promise.all([
       testDatabase(),
@@ -55,7 +37,7 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
       startSnmpd({ addresses: NODES.length, firstAddress: '127.26.31.1' }),
     ]);
     running = await testCollector(db.target);
-    await running.collector.start(entries());
+    await running.collector.start(nodeEntries(NODES, agent));
     expect(await kw('job', 'source', 'add', 'oar', oar.url)).toMatchObject({ code: 0 });
   }, 60_000);
   afterAll(async () => {
@@ -93,13 +75,7 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
          WHERE j.state IN ('toLaunch', 'Launching', 'Running') AND t.type LIKE 'monitor=%' ORDER BY 1`,
       )
     ).map(({ text }) => text);
-  const promoted = async () =>
-    (
-      await query(
-        `SELECT job_id || ' ' || device_id || ' ' || metric_id AS text FROM kw.promoted_metrics
-         WHERE source = 'oar' ORDER BY 1`,
-      )
-    ).map(({ text }) => text);
+  const promoted = () => promotedBy(db.client, 'oar');
   /** `job node start stop`, as OAR's command says it and as kw has it. */
   const saidTimes = async (...jobs: number[]) =>
     (await oar.stat(...jobs))
@@ -136,7 +112,7 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
     await new Promise((resolve) => setTimeout(resolve, (LATE_S + ROUNDING_S) * 1000));
     await waitUntil(async () => (await promoted()).length === 0);
 
-    const nodes = (said?.assigned_network_address ?? []).map((name) => name.split('.')[0]);
+    const nodes = (said?.assigned_network_address ?? []).map((name) => name.replace(/\..*/, ''));
     const optional = await rowsOf('wattmetre_power_watt');
     expect(new Set(optional.map(({ device_id }) => device_id))).toEqual(new Set(nodes));
     for (const node of nodes) {
@@ -148,26 +124,12 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
     expect(await rowsOf('board_power_watt')).toEqual([]);
 
     // Exactly the rows of its nodes within the times that OAR says.
-    const expected = await query(
-      `SELECT device_id, metric_id, value, extract(epoch FROM timestamp)::numeric(20, 6)::text AS s FROM kw.metrics
-       WHERE device_id = ANY ($1) AND timestamp BETWEEN to_timestamp($2) AND to_timestamp($3)`,
-      nodes,
-      said?.startTime,
-      said?.stopTime,
-    );
+    const expected = await storedRows(db.client, nodes, [said?.startTime ?? 0, said?.stopTime ?? 0]);
     const answer = await kw('query', '--job', String(job), '--format', 'csv');
     expect(answer.code).toBe(0);
-    const [head = '', ...lines] = answer.stdout.trim().split('\n');
-    expect(head).toMatch(/^timestamp,device_id,metric_id,value/);
-    const got = lines.map((line) => {
-      const [time = '', device, metric, value] = line.split(',');
-      const [whole, fraction] = /^(.*)\.(\d{6})/.exec(time)?.slice(1) ?? [];
-      return `${device} ${metric} ${value} ${Date.parse(`${whole}Z`) / 1000}.${fraction}`;
-    });
+    expect(answer.stdout).toMatch(/^timestamp,device_id,metric_id,value/);
     expect(expected.length).toBeGreaterThan(10);
-    expect(got.toSorted()).toEqual(
-      expected.map((row) => `${row.device_id} ${row.metric_id} ${row.value} ${row.s}`).sort(),
-    );
+    expect(answeredRows(answer.stdout)).toEqual(expected);
     const shown = JSON.parse((await kw('job', 'show', '--job', `oar:${job}`, '--json')).stdout);
     expect(shown).toMatchObject({ source: 'oar', owner: 'daemon', state: said?.state, enabled: [] });
     expect(shown.values.map(({ metric_id }: { metric_id: string }) => metric_id)).toEqual([

@@ -5,10 +5,10 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { MetricEntry } from '../../../src/lib/config/model.ts';
 import { run } from '../../support/asUser.ts';
-import { pduEntries, type TestCollector, testCollector } from '../../support/collector.ts';
+import { type TestCollector, testCollector } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { answeredRows, nodeEntries, promotedBy, storedRows } from '../../support/nodeMetrics.ts';
 import { runKw } from '../../support/runKw.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { HOOKS, hasSlurm, SLURM_USER, type Slurm, startSlurm } from '../../support/slurm.ts';
@@ -45,24 +45,6 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
   };
   const query = async (sql: string, ...values: unknown[]) => (await db.client.query(sql, values)).rows;
 
-  /** Two nodes: one metric that is always read, two that are read on demand. */
-  function entries(): MetricEntry[] {
-    return slurm.nodes.flatMap((node, index) => {
-      const of = (name: string, optional: boolean) =>
-        pduEntries(node, agent.addresses[index] as string, agent.port, {
-          outlets: 1,
-          name,
-          optional,
-          updateEveryMs: 500,
-        });
-      return [
-        ...of('always_watt', false),
-        ...of('wattmetre_power_watt', true),
-        ...of('board_power_watt', true),
-      ];
-    });
-  }
-
   /** What tells kw: `server` beside slurmctld, `node` on each node. */
   function tellFrom(where: 'server' | 'node' | 'nowhere', url = db.url) {
     for (const hook of HOOKS) {
@@ -86,7 +68,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
     expect(await runKw(['--version'])).toMatchObject({ code: 0 });
     await query("UPDATE kw.settings SET value = '\"1 second\"' WHERE name = 'scheduler_clock_error'");
     running = await testCollector(db.target);
-    await running.collector.start(entries());
+    await running.collector.start(nodeEntries(slurm.nodes, agent));
   }, 60_000);
   afterAll(async () => {
     await running?.collector.stop(() => 2_000);
@@ -102,13 +84,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
     rmSync(log, { force: true });
   });
 
-  const promoted = async () =>
-    (
-      await query(
-        `SELECT job_id || ' ' || device_id || ' ' || metric_id AS text FROM kw.promoted_metrics
-         WHERE source = 'slurm' ORDER BY 1`,
-      )
-    ).map(({ text }) => text);
+  const promoted = () => promotedBy(db.client, 'slurm');
   /** `job node start stop`, in seconds. */
   const known = async (...jobs: number[]) =>
     (
@@ -158,25 +134,11 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
       // The prolog and the epilog are a little late: Slurm's own times replace theirs.
       await sync();
       expect(await known(job)).toEqual(await slurmSays(slurm, job));
-      const expected = await query(
-        `SELECT device_id, metric_id, value, extract(epoch FROM timestamp)::numeric(20, 6)::text AS s FROM kw.metrics
-         WHERE device_id = ANY ($1) AND timestamp BETWEEN to_timestamp($2) AND to_timestamp($3)`,
-        slurm.nodes,
-        said.startS,
-        said.endS,
-      );
+      const expected = await storedRows(db.client, slurm.nodes, [said.startS, said.endS]);
       const answer = await kw('query', '--job', String(job), '--format', 'csv');
       expect(answer.code).toBe(0);
-      const [, ...lines] = answer.stdout.trim().split('\n');
-      const got = lines.map((line) => {
-        const [time = '', device, metric, value] = line.split(',');
-        const [whole, fraction] = /^(.*)\.(\d{6})/.exec(time)?.slice(1) ?? [];
-        return `${device} ${metric} ${value} ${Date.parse(`${whole}Z`) / 1000}.${fraction}`;
-      });
       expect(expected.length).toBeGreaterThan(10);
-      expect(got.toSorted()).toEqual(
-        expected.map((row) => `${row.device_id} ${row.metric_id} ${row.value} ${row.s}`).sort(),
-      );
+      expect(answeredRows(answer.stdout)).toEqual(expected);
     },
   );
 
