@@ -108,10 +108,13 @@ describe('kw query --follow', () => {
       await endProcess(child);
     }
     expect(JSON.parse(text)).toMatchObject({ device_id: 'f-3', value: 7, labels: {} });
-    const { rows } = await db.client.query(
-      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kw'",
-    );
-    expect(rows[0]?.n).toBe(0);
+    // The server hears of the end a moment later.
+    await vi.waitFor(async () => {
+      const { rows } = await db.client.query(
+        "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kw'",
+      );
+      expect(rows[0]?.n).toBe(0);
+    });
   });
 
   test.each([
