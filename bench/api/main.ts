@@ -8,15 +8,14 @@
  * --big reads so many rows at the end, for the memory. The server is a process of its own, with a real token; its database
  * lies in the server of KW_DATABASE_URL, else in an embedded one. Prints one line a figure; exits 1 where a bar is missed.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import type { Client } from 'pg';
 import { openClient } from '../../src/lib/database/connection.ts';
-import { temporaryFolder } from '../../test/support/temporaryFolder.ts';
+import { startServe } from '../../test/support/serve.ts';
 import { benchDatabase } from '../support/database.ts';
+import { median, peakOf } from '../support/figures.ts';
+import { buildKw } from '../support/kw.ts';
 
 const PORTS = 20;
 const PER_SECOND = 50;
@@ -33,13 +32,11 @@ const { values: args } = parseArgs({
 const rows = Number(args.rows);
 const runs = Number(args.runs);
 const big = args.big === undefined ? undefined : Number(args.big);
-const kw = join(process.env.INIT_CWD ?? process.cwd(), 'bin', 'dev.js');
 let failed = false;
 
-interface Server {
+interface Asked {
   readonly url: string;
   readonly token: string;
-  readonly process: ChildProcess;
 }
 
 interface Fetched {
@@ -48,25 +45,8 @@ interface Fetched {
   readonly bytes: number;
 }
 
-async function startServer(databaseUrl: string, dataFolder: string): Promise<Server> {
-  const env = {
-    ...process.env,
-    KW_DATABASE_URL: databaseUrl,
-    KW_DATA_DIR: dataFolder,
-    NODE_ENV: 'production',
-  };
-  const child = spawn(process.execPath, [kw, 'serve', '--json', '--listen', '0'], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  const { url } = JSON.parse(line.toString()) as { url: string };
-  const token = execFileSync(process.execPath, [kw, 'token', 'create', '--user', 'bench'], { env });
-  return { url, token: token.toString().trim(), process: child };
-}
-
 /** One request with curl, its body thrown away. */
-function fetchWith({ url, token }: Server, query: string, ...headers: string[]): Fetched {
+function fetchWith({ url, token }: Asked, query: string, ...headers: string[]): Fetched {
   const format = '%{http_code} %{time_starttransfer} %{time_total} %{size_download}';
   const output = execFileSync('curl', [
     ...['-s', '-o', '/dev/null', '-w', format, '-H', `Authorization: Bearer ${token}`],
@@ -84,17 +64,6 @@ function psqlMs(databaseUrl: string, select: string): number {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   return performance.now() - begunMs;
-}
-
-/** High-water mark of the server's memory. */
-function peakMb({ process: { pid } }: Server): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-  return Number(/VmHWM:\s*(\d+)/.exec(status)?.[1]) / 1024;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
 }
 
 function report(what: string, figure: string, bar = '', ok = true): void {
@@ -125,7 +94,7 @@ function selection(name: string, seconds: number): string {
   return `devices=${devices}&start_time=${BEGIN}&end_time=${end}`;
 }
 
-function measure(kind: string, server: Server, databaseUrl: string): void {
+function measure(kind: string, server: Asked, databaseUrl: string): void {
   const seconds = Math.ceil(rows / PORTS / PER_SECOND);
   const ports = selection('wattmetre1-port', seconds);
   const aliases = selection('taurus-', seconds);
@@ -181,10 +150,11 @@ function measure(kind: string, server: Server, databaseUrl: string): void {
   }
 }
 
+buildKw();
 const database = await benchDatabase();
-const { folder, remove } = temporaryFolder();
-const server = await startServer(database.url, folder);
+const serve = await startServe({ database: database.url, built: true });
 try {
+  const server = { url: serve.url, token: await serve.token('bench') };
   const client = await openClient({ url: database.url, label: 'bench', embedded: false });
   await fill(client, 0, rows);
   await client.query('VACUUM ANALYZE kw.metrics');
@@ -197,26 +167,23 @@ try {
     await client.query('ANALYZE kw.metrics');
     measure('compressed', server, database.url);
   }
-  const peak = peakMb(server);
+  const peak = peakOf(serve.pid);
   report(`memory of kw serve, ${rows} rows`, `${peak.toFixed(0)} MB`);
   if (big !== undefined) {
     await fill(client, Math.ceil(rows / PORTS / PER_SECOND), big - rows);
     await client.query('ANALYZE kw.metrics');
     const { totalMs } = fetchWith(server, selection('taurus-', Math.ceil(big / PORTS / PER_SECOND)));
-    const growth = peakMb(server) - peak;
+    const growth = peakOf(serve.pid) - peak;
     report(
       `memory of kw serve, ${big} rows (${(totalMs / 1000).toFixed(1)} s)`,
-      `${peakMb(server).toFixed(0)} MB`,
+      `${peakOf(serve.pid).toFixed(0)} MB`,
       `bar ${BARS.growthMb} MB more`,
       growth <= BARS.growthMb,
     );
   }
   await client.end();
 } finally {
-  const ended = once(server.process, 'exit');
-  server.process.kill('SIGTERM');
-  await ended;
-  remove();
+  await serve.stop();
   await database.drop();
 }
 process.exitCode = failed ? 1 : 0;

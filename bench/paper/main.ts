@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { readMetrics } from '../../test/support/readMetrics.ts';
 import { type Serve, startServe } from '../../test/support/serve.ts';
 import { benchDatabase } from '../support/database.ts';
+import { median } from '../support/figures.ts';
 import { buildKw } from '../support/kw.ts';
 import { fillSite, type Job, jobsOf, rowsOf, SITE_NODES, SITES, type Site, valuesASecond } from './site.ts';
 
@@ -174,9 +175,4 @@ function processUs(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
 }

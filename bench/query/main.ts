@@ -9,11 +9,11 @@
  * bar is missed.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Client } from 'pg';
 import { openClient } from '../../src/lib/database/connection.ts';
 import { benchDatabase } from '../support/database.ts';
+import { median, peakOf } from '../support/figures.ts';
 
 const NODES = 10;
 const METRICS = 24;
@@ -57,20 +57,6 @@ async function run(command: readonly string[], env: NodeJS.ProcessEnv, read = fa
   const totalMs = performance.now() - begunMs;
   if (code !== 0 && !read) throw new Error(`${program} ended with ${code}: ${stderr}`);
   return { totalMs, firstByteMs, peakMb };
-}
-
-/** High-water mark of a process's memory, in MB; 0 when it is gone. */
-function peakOf(pid: number | undefined): number {
-  try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
 }
 
 function report(what: string, figure: string, bar: string, ok: boolean): void {

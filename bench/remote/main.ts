@@ -7,13 +7,14 @@
  * through KW_URL beyond `node -e 0`, as a prolog waits for it. The server is that of KW_DATABASE_URL, in a database that
  * is made and dropped, else an embedded one of its own. Exits 1 where a bar is missed.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { type Serve, startServe } from '../../test/support/serve.ts';
 import { temporaryFolder } from '../../test/support/temporaryFolder.ts';
 import { benchDatabase } from '../support/database.ts';
+import { median, peakOf } from '../support/figures.ts';
+import { buildKw } from '../support/kw.ts';
 
 const BARS = { ratio: 1.5, enableMs: 150 };
 const FROM = '2026-11-20T00:00:00Z';
@@ -36,7 +37,7 @@ async function timed(command: readonly string[], env: NodeJS.ProcessEnv) {
     stderr += text;
   });
   const sampler = setInterval(() => {
-    peakMb = Math.max(peakMb, peakOf(child));
+    peakMb = Math.max(peakMb, peakOf(child.pid));
   }, 20);
   const [code] = await once(child, 'close');
   clearInterval(sampler);
@@ -44,25 +45,12 @@ async function timed(command: readonly string[], env: NodeJS.ProcessEnv) {
   return { ms: performance.now() - begunMs, peakMb };
 }
 
-/** High-water mark of the memory, in MB; 0 when it is gone. */
-function peakOf({ pid }: ChildProcess): number {
-  try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-}
-
-execFileSync(process.execPath, [`${root}/scripts/build.js`], { stdio: 'inherit' });
+buildKw();
 const database = await benchDatabase();
 const { folder, remove } = temporaryFolder();
 const base = { PATH: process.env.PATH, HOME: process.env.HOME, KW_DATA_DIR: folder };
 const local = { ...base, KW_DATABASE_URL: database.url };
-let server: ChildProcess | undefined;
+let server: Serve | undefined;
 try {
   const client = database.client();
   await client.query('SELECT kw.ensure_storage($1, $2)', [FROM, TO]);
@@ -72,18 +60,9 @@ try {
     [FROM, rows],
   );
   await client.query('VACUUM ANALYZE kw.metrics');
-  const token = execFileSync(
-    process.execPath,
-    [...kw, 'token', 'create', '--user', 'bench', '--role', 'admin'],
-    { env: local, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-  ).trim();
-  server = spawn(process.execPath, [...kw, 'serve', '--listen', '127.0.0.1:0', '--json'], {
-    env: { ...local, NODE_ENV: 'production' },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  if (server.stdout === null) throw new Error('no pipe');
-  const [line] = await once(createInterface(server.stdout), 'line');
-  const remote = { ...base, KW_URL: (JSON.parse(line) as { url: string }).url, KW_TOKEN: token };
+  server = await startServe({ database: database.url, built: true });
+  const token = await server.token('bench', '--role', 'admin');
+  const remote = { ...base, KW_URL: server.url, KW_TOKEN: token };
 
   const query = [...kw, 'query', '--from', FROM, '--to', TO, '--format', 'csv'];
   const enable = [...kw, 'enable', 'bench_1_watt', '--job', '1', '--force', '--timeout', '30s'];
@@ -108,16 +87,13 @@ try {
   console.log(`${database.label}, ${rows} rows, median of ${runs}`);
   console.log(`kw query on the database    ${here.toFixed(0)} ms, client ${peaks.here.toFixed(0)} MB`);
   console.log(
-    `kw query through kw serve   ${there.toFixed(0)} ms, client ${peaks.there.toFixed(0)} MB, server ${peakOf(server).toFixed(0)} MB`,
+    `kw query through kw serve   ${there.toFixed(0)} ms, client ${peaks.there.toFixed(0)} MB, server ${peakOf(server.pid).toFixed(0)} MB`,
   );
   console.log(`ratio                       ${ratio.toFixed(2)} (bar ${BARS.ratio})`);
   console.log(`kw enable beyond node -e 0  ${(enabled - bare).toFixed(0)} ms (bar ${BARS.enableMs} ms)`);
   if (ratio > BARS.ratio || enabled - bare > BARS.enableMs) process.exitCode = 1;
 } finally {
-  if (server !== undefined) {
-    server.kill('SIGTERM');
-    await once(server, 'exit');
-  }
+  await server?.stop();
   await database.drop();
   remove();
 }
