@@ -38,3 +38,9 @@ export class KwError extends Error {
 export function systemWords({ message }: Error): string {
   return /^E[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? message;
 }
+
+/** The code of a failed system call or statement, such as `ENOENT` or an SQLSTATE; undefined for other errors. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

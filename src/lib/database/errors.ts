@@ -3,7 +3,7 @@
  * they are made of the label of a database and of the server's own words.
  */
 import pg from 'pg';
-import { KwError } from '../errors.ts';
+import { codeOf, KwError } from '../errors.ts';
 import { tlsFailure } from './tlsErrors.ts';
 
 /** What errors tell of a database: never its URL. A DatabaseTarget is one. */
@@ -37,11 +37,6 @@ const AWAY = new Set([
   '08004',
   '08006',
 ]);
-
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
 
 /** Whether the database is away, as opposed to unwilling: worth trying again later. */
 export function isAway(error: unknown): boolean {

@@ -1,13 +1,8 @@
 /** What goes wrong between kw and a `kw serve`, as sentences that say what to do. The token is in none of them. */
 import { tlsFailure } from '../database/tlsErrors.ts';
-import { KwError } from '../errors.ts';
+import { codeOf, KwError } from '../errors.ts';
 import type { ProblemBody } from './protocol.ts';
 import type { KwServer } from './server.ts';
-
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
 
 /** It is not known whether the server did what was asked. */
 export class Unanswered extends KwError {}

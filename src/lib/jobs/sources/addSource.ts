@@ -3,7 +3,7 @@
  * transaction: a source is there as a whole, checked, or not at all.
  */
 import { type Client, escapeIdentifier } from 'pg';
-import { KwError } from '../../errors.ts';
+import { codeOf, KwError } from '../../errors.ts';
 import { readSql } from '../../packageRoot.ts';
 import type { NodeMap } from './nodeMap.ts';
 import { parseSourceUrl, type SourceUrl } from './sourceUrl.ts';
@@ -175,10 +175,6 @@ async function describe(client: Client, source: NewSource, kind: string): Promis
     'INSERT INTO kw.node_names (source, node, device_id) SELECT $1, * FROM unnest($2::text[], $3::text[])',
     [source.name, [...source.nodes.keys()], [...source.nodes.values()]],
   );
-}
-
-function codeOf(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
 }
 
 /** Errors of the import in words that say what to do; others as they are. */
