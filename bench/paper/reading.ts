@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { readMetrics } from '../../test/support/readMetrics.ts';
+import { fillForReaders, readForAWhile } from '../../test/support/readMetrics.ts';
 import { startServe } from '../../test/support/serve.ts';
 import { OUTLETS, startSnmpd } from '../../test/support/snmpd.ts';
 import { benchDatabase } from '../support/database.ts';
@@ -23,14 +23,7 @@ const { values: args } = parseArgs({ options: { seconds: { type: 'string', defau
 const seconds = Number(args.seconds);
 
 const database = await benchDatabase();
-const client = database.client();
-await client.query(`
-  UPDATE kw.settings SET value = 'true' WHERE name = 'anonymous_read';
-  SELECT kw.ensure_storage(now() - interval '3 hours', now());
-  INSERT INTO kw.metrics
-  SELECT date_trunc('hour', now()) - interval '2 hours' + i * interval '36 ms', 'node-' || n, 'power_watt', i, '{}'
-  FROM generate_series(0, ${ROWS - 1}) i, generate_series(1, ${CLIENTS}) n;
-  ANALYZE kw.metrics`);
+await fillForReaders(database.client(), CLIENTS, ROWS);
 const agent = await startSnmpd({ addresses: PDUS, firstAddress: '127.26.15.1' });
 const kw = await startKw({
   metrics: agent.addresses.map((address, pdu) => pduEntries(`pdu-${pdu + 1}`, address, agent.port)).join(''),
@@ -40,19 +33,9 @@ const server = await startServe({ database: database.url, built: true });
 try {
   await sleep(WARM_UP_MS);
   const fromMs = Date.now();
-  const hour = Math.floor(Date.now() / 3_600_000) * 3600;
-  const window = { start_time: String(hour - 2 * 3600), end_time: String(hour) };
-  const answers = await Promise.all(
-    Array.from({ length: CLIENTS }, async (_, n) => {
-      const own = [];
-      do own.push(await readMetrics(server.url, { devices: `node-${n + 1}`, ...window }));
-      while (Date.now() - fromMs < seconds * 1000);
-      return own;
-    }),
-  );
+  const all = await readForAWhile(server.url, CLIENTS, seconds * 1000);
   const passedS = (Date.now() - fromMs) / 1000;
   await kw.stop();
-  const all = answers.flat();
   const broken = all.filter(({ rows, whole }) => rows !== ROWS || !whole).length;
   const { read, stored, missed, lost, intervals } = await database.counters();
   const offered = [...intervals.values()].reduce((sum, count) => sum + count, 0) * OUTLETS;

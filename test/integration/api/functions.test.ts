@@ -5,14 +5,7 @@ import { openClient } from '../../../src/lib/database/connection.ts';
 import { maintain } from '../../../src/lib/database/maintain.ts';
 import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
 import { callPostgrest, type PostgrestAnswer } from '../../support/postgrest.ts';
-
-interface Row {
-  readonly timestamp: string;
-  readonly device_id: string;
-  readonly metric_id: string;
-  readonly value: number | null;
-  readonly labels: Readonly<Record<string, unknown>>;
-}
+import type { MetricsRow } from '../../support/readMetrics.ts';
 
 describe.each(testFlavours)('schema api on %s', (flavour) => {
   let db: TestDatabase;
@@ -34,7 +27,7 @@ describe.each(testFlavours)('schema api on %s', (flavour) => {
   const rows = async (query: Record<string, string>): Promise<string[]> => {
     const { status, body } = await get('get_metrics', query);
     expect({ status, body }).toMatchObject({ status: 200 });
-    return (body as Row[]).map(
+    return (body as MetricsRow[]).map(
       (row) =>
         `${row.timestamp.slice(11)} ${row.device_id} ${row.metric_id} ${row.value} ${JSON.stringify(row.labels)}`,
     );
@@ -207,7 +200,7 @@ describe.each(testFlavours)('schema api on %s', (flavour) => {
         },
         reader,
       );
-      expect((body as Row[]).map(({ value }) => value)).toEqual([150]);
+      expect((body as MetricsRow[]).map(({ value }) => value)).toEqual([150]);
     });
 
     test('values are bound: SQL in any argument is a name that nobody has', async () => {
@@ -228,7 +221,7 @@ describe.each(testFlavours)('schema api on %s', (flavour) => {
         ('sw-port-1', 'a', '{}'), ('sw-port-2', 'a', '{}'), ('wattmetre1-port3', 'watt', '{"_device_alias": "nova-1"}')
       ) AS s (d, m, l)`);
     const list = async (query: Record<string, string>) =>
-      ((await get('available_metrics', query)).body as Row[]).map(
+      ((await get('available_metrics', query)).body as MetricsRow[]).map(
         (row) => `${row.device_id} ${row.metric_id}`,
       );
     expect(await list({ at: '2026-11-01T12:01:00Z' })).toEqual([
@@ -457,7 +450,7 @@ describe.each(testFlavours)('schema api on %s', (flavour) => {
         };
         const { body } = await get('get_metrics', at, claims);
         const jobs = (await get('jobs', { all_states: 'true' }, claims)).body as { job_id: number }[];
-        return [(body as Row[]).length, jobs.map(({ job_id }) => job_id)];
+        return [(body as MetricsRow[]).length, jobs.map(({ job_id }) => job_id)];
       };
       expect(await see('carol')).toEqual([5, [7]]);
       expect(await see('carol', 'kw_writer')).toEqual([5, [7]]);

@@ -5,16 +5,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/lib/packageRoot.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { endProcess } from '../../support/endProcess.ts';
-import { type ReadAnswer, readMetrics } from '../../support/readMetrics.ts';
+import { fillForReaders, readForAWhile } from '../../support/readMetrics.ts';
 import { type Serve, startServe } from '../../support/serve.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { OUTLET_WATT, OUTLETS, type Snmpd, snmpdPath, startSnmpd } from '../../support/snmpd.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
+import { waitUntil } from '../../support/waitUntil.ts';
 
 const CLIENTS = 8;
 const ROWS = 100_000;
@@ -33,13 +33,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('while 8 clients r
       testDatabase(),
       startSnmpd({ addresses: PDUS, firstAddress: '127.26.14.1' }),
     ]);
-    await db.client.query(`
-      UPDATE kw.settings SET value = 'true' WHERE name = 'anonymous_read';
-      SELECT kw.ensure_storage(now() - interval '3 hours', now());
-      INSERT INTO kw.metrics
-      SELECT date_trunc('hour', now()) - interval '2 hours' + i * interval '36 ms', 'node-' || n, 'power_watt', i, '{}'
-      FROM generate_series(0, ${ROWS - 1}) i, generate_series(1, ${CLIENTS}) n;
-      ANALYZE kw.metrics`);
+    await fillForReaders(db.client, CLIENTS, ROWS);
     mkdirSync(join(folder, 'metrics.d'));
     const entries = agent.addresses.flatMap((address, pdu) =>
       Array.from({ length: OUTLETS }, (_, outlet) => {
@@ -75,29 +69,9 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('while 8 clients r
     );
 
   it('no interval is missed, every value is stored, and every answer is whole', async () => {
-    const deadline = Date.now() + 20_000;
-    while ((await stored()) < PDUS * OUTLETS) {
-      expect(Date.now()).toBeLessThan(deadline);
-      await sleep(100);
-    }
+    await waitUntil(async () => (await stored()) >= PDUS * OUTLETS, 20_000, 100);
 
-    const until = Date.now() + READING_MS;
-    const read = async (node: string): Promise<ReadAnswer[]> => {
-      const answers: ReadAnswer[] = [];
-      do {
-        answers.push(
-          await readMetrics(server.url, {
-            devices: node,
-            start_time: String(Math.floor(Date.now() / 3_600_000) * 3600 - 4 * 3600),
-            end_time: String(Math.floor(Date.now() / 1000)),
-          }),
-        );
-      } while (Date.now() < until);
-      return answers;
-    };
-    const answers = (
-      await Promise.all(Array.from({ length: CLIENTS }, (_, n) => read(`node-${n + 1}`)))
-    ).flat();
+    const answers = await readForAWhile(server.url, CLIENTS, READING_MS);
     await endProcess(collector, 10_000);
 
     expect(answers.length).toBeGreaterThanOrEqual(CLIENTS);

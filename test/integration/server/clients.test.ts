@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import type { MetricsRow } from '../../support/readMetrics.ts';
 import { as, type TestServer, testServer } from '../../support/server.ts';
 import { hasProgram, skipUnless } from '../../support/skip.ts';
 
@@ -16,14 +17,6 @@ const WRITER = as('alice', 'kw_writer');
 
 let db: TestDatabase;
 let server: TestServer;
-
-interface Row {
-  readonly timestamp: string;
-  readonly device_id: string;
-  readonly metric_id: string;
-  readonly value: number | null;
-  readonly labels: Readonly<Record<string, unknown>>;
-}
 
 beforeAll(async () => {
   db = await testDatabase();
@@ -63,10 +56,10 @@ afterAll(async () => {
   await db?.drop();
 });
 
-async function rows(path: string): Promise<Row[]> {
+async function rows(path: string): Promise<MetricsRow[]> {
   const response = await fetch(`${server.url}${path}`, { headers: READER });
   expect(response.status, path).toBe(200);
-  return (await response.json()) as Row[];
+  return (await response.json()) as MetricsRow[];
 }
 
 /**
@@ -214,7 +207,7 @@ describe('Alumet, pushing', () => {
       headers: { ...WRITER, 'content-type': 'application/json' },
       body: JSON.stringify(measures),
     });
-    expect([response.status, ((await response.json()) as Row[]).length]).toEqual([200, 2]);
+    expect([response.status, ((await response.json()) as MetricsRow[]).length]).toEqual([200, 2]);
     const { rows: stored } = await db.client.query(
       "SELECT extract(epoch FROM timestamp)::float8 AS at, metric_id, value, labels FROM kw.metrics WHERE device_id = 'mars' ORDER BY timestamp DESC",
     );
@@ -314,7 +307,7 @@ describe.skipIf(noCurl)('curl', () => {
         `${server.url}/rpc/get_metrics?job_id=&&devices=device-1,,&metrics=metric-1&start_time=2020-12-31T23:00:00+01:00&end_time=2020-12-31T23:00:20+01:00&summary=False`,
       ),
     );
-    expect(found.map(({ timestamp }: Row) => timestamp)).toEqual([
+    expect(found.map(({ timestamp }: MetricsRow) => timestamp)).toEqual([
       '2020-12-31T22:00:00+00:00',
       '2020-12-31T22:00:10+00:00',
       '2020-12-31T22:00:20+00:00',

@@ -9,6 +9,7 @@ import { maintain } from '../../../src/lib/database/maintain.ts';
 import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
 import { callPostgrest } from '../../support/postgrest.ts';
 import { random } from '../../support/random.ts';
+import type { MetricsRow } from '../../support/readMetrics.ts';
 import { as, type TestServer, testServer } from '../../support/server.ts';
 
 const SEED = 20_261_123;
@@ -16,14 +17,6 @@ const ROWS = 6_000;
 const SELECTIONS = 100;
 const DAY = '2026-11-20T';
 const claims = { sub: 'alice', role: 'kw_reader' };
-
-interface Row {
-  readonly timestamp: string;
-  readonly device_id: string;
-  readonly metric_id: string;
-  readonly value: number | null;
-  readonly labels: Readonly<Record<string, unknown>>;
-}
 
 const next = random(SEED);
 const pick = <T>(choices: readonly T[]): T => choices[next() % choices.length] as T;
@@ -85,7 +78,7 @@ function randomSelection(): Record<string, string> {
 }
 
 /** In an order of its own for rows of one instant, whose order nobody promises; values as far as sums are the same. */
-function comparable(rows: readonly Row[]): string[] {
+function comparable(rows: readonly MetricsRow[]): string[] {
   return rows
     .map(({ timestamp, device_id, metric_id, value, labels }) => {
       const origins = labels._device_orig as string[] | undefined;
@@ -135,12 +128,12 @@ describe.each(testFlavours)('get_metrics on %s', (flavour) => {
     const response = await fetch(`${server.url}/rpc/get_metrics?${new URLSearchParams(query)}`, {
       headers: as('alice', 'kw_reader'),
     });
-    const body = (await response.json()) as Row[];
+    const body = (await response.json()) as MetricsRow[];
     expect([response.status, query]).toEqual([sql.status, query]);
     if (response.status !== 200) return 0;
     const times = body.map(({ timestamp }) => timestamp.replace(/(:\d\d)\+/, '$1.0+'));
     expect(times).toEqual(times.toSorted());
-    expect({ query, rows: comparable(body) }).toEqual({ query, rows: comparable(sql.body as Row[]) });
+    expect({ query, rows: comparable(body) }).toEqual({ query, rows: comparable(sql.body as MetricsRow[]) });
     return body.length;
   }
 
