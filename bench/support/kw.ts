@@ -1,7 +1,7 @@
 /** `kw collect` as a process of its own, built for production. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CollectorCounters } from '../../src/lib/collector/status.ts';
@@ -9,6 +9,7 @@ import type { StatusReport } from '../../src/lib/collector/statusReport.ts';
 import { packageRoot } from '../../src/lib/packageRoot.ts';
 import { freePort } from '../../test/support/freePort.ts';
 import { temporaryFolder } from '../../test/support/temporaryFolder.ts';
+import { peakOf } from './figures.ts';
 
 export interface RunningKw {
   readonly pid: number;
@@ -77,8 +78,7 @@ export async function startKw(options: {
     peakMb: () => peakMb,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
-      const status = readFileSync(`/proc/${child.pid}/status`, 'latin1');
-      peakMb = Math.round(Number(/VmHWM:\s*(\d+)/.exec(status)?.[1]) / 1024);
+      peakMb = Math.round(peakOf(child.pid));
       const exited = once(child, 'exit');
       child.kill('SIGINT');
       const timer = setTimeout(kill, 40_000);

@@ -38,16 +38,13 @@ export async function runKw(args: readonly string[], options: KwOptions = {}): P
   return { code, ...output };
 }
 
-/** Starts it with pipes. It is killed after a minute unless told otherwise. */
-export function startKw(
-  args: readonly string[],
-  { env = {}, cwd = tmpdir(), timeoutMs = TIMEOUT_MS }: KwOptions & { readonly timeoutMs?: number } = {},
-): ChildProcess {
+/** Starts it with pipes. It is killed after a minute. */
+export function startKw(args: readonly string[], { env = {}, cwd = tmpdir() }: KwOptions = {}): ChildProcess {
   return spawn(process.execPath, [KW, ...args], {
     cwd,
     env: { PATH: process.env.PATH ?? '', HOME: cwd, TZ: 'UTC', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: timeoutMs,
+    timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',
   });
 }
