@@ -76,7 +76,7 @@ export class DatabaseLink {
         if (!this.#stopped && problem !== this.#problem) this.#content.onProblem(problem);
         this.#problem = problem;
       }
-      if (!this.#stopped) await this.#sleep(RETRY_MS);
+      await this.#sleep(RETRY_MS);
     }
   }
 
@@ -149,6 +149,7 @@ export class DatabaseLink {
   }
 
   #sleep(delayMs: number): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, delayMs);
       this.#wake = () => {
