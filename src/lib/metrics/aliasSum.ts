@@ -7,10 +7,9 @@
  * An aliased row waits until the instant is over: others of its group may come.
  */
 import type { RowSeries, RowSink } from '../output/row.ts';
+import { ALIAS_LABEL, withOrigins } from './aliasLabels.ts';
 import { covers, type Interval } from './interval.ts';
 
-const ALIAS = '_device_alias';
-const ORIGINS = '_device_orig';
 /** Labels may differ in every row: groups and sums are forgotten from time to time. */
 const MAX_REMEMBERED = 20_000;
 
@@ -112,11 +111,11 @@ export class AliasSumSink implements RowSink {
 
   #view(stored: RowSeries): View {
     const ownTimes = this.#devices.get(stored.deviceId);
-    if (!stored.labels.includes(`"${ALIAS}":`)) {
+    if (!stored.labels.includes(`"${ALIAS_LABEL}":`)) {
       const own = ownTimes && { ...stored, id: stored.id * 2 };
       return { stored, own, ownTimes: ownTimes ?? [], alias: undefined, aliasTimes: [], group: undefined };
     }
-    const { [ALIAS]: label, ...labels } = JSON.parse(stored.labels) as Record<string, unknown>;
+    const { [ALIAS_LABEL]: label, ...labels } = JSON.parse(stored.labels) as Record<string, unknown>;
     const own = ownTimes && { ...stored, id: stored.id * 2, labels: JSON.stringify(labels) };
     const alias = typeof label === 'string' ? label : JSON.stringify(label);
     const aliasTimes = label === null ? undefined : this.#devices.get(alias);
@@ -155,8 +154,4 @@ export class AliasSumSink implements RowSink {
     }
     return series;
   }
-}
-
-function withOrigins(labels: Readonly<Record<string, unknown>>, origins: readonly string[]): string {
-  return JSON.stringify({ ...labels, [ORIGINS]: origins });
 }

@@ -9,6 +9,7 @@
  */
 import { append } from '../append.ts';
 import type { RowSeries, RowSink, SummaryFields } from '../output/row.ts';
+import { ALIAS_LABEL, withOrigins } from './aliasLabels.ts';
 import { isVolatile } from './decode.ts';
 import { covers, type Interval } from './interval.ts';
 
@@ -30,8 +31,6 @@ export interface MissingOrigin {
   readonly of: number;
 }
 
-const ALIAS = '_device_alias';
-const ORIGINS = '_device_orig';
 /** Before an origin has shown its own period: Kwollect's default. */
 const DEFAULT_PERIOD_US = 10 * 1e6;
 const JITTER = 1.5;
@@ -100,7 +99,7 @@ export class ByDeviceSink implements RowSink {
 
   #view(stored: RowSeries): View {
     const ownTimes = this.#devices.get(stored.deviceId);
-    if (!stored.labels.includes(`"${ALIAS}":`)) {
+    if (!stored.labels.includes(`"${ALIAS_LABEL}":`)) {
       // Nothing to take from the labels: their text stays as it is.
       return {
         stored,
@@ -111,7 +110,7 @@ export class ByDeviceSink implements RowSink {
         group: undefined,
       };
     }
-    const { [ALIAS]: alias, ...labels } = JSON.parse(stored.labels) as Record<string, unknown>;
+    const { [ALIAS_LABEL]: alias, ...labels } = JSON.parse(stored.labels) as Record<string, unknown>;
     const aliasTimes = typeof alias === 'string' ? this.#devices.get(alias) : undefined;
     const own = ownTimes && { ...stored, id: stored.id * 2, labels: JSON.stringify(labels) };
     if (aliasTimes === undefined || typeof alias !== 'string') {
@@ -259,10 +258,6 @@ class Group {
     }
     return series;
   }
-}
-
-function withOrigins(labels: Record<string, unknown>, origins: readonly string[]): string {
-  return JSON.stringify({ ...labels, [ORIGINS]: origins });
 }
 
 /** Lowest and highest of a sum are between these: the origins' extremes need not fall together. */

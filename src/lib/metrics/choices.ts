@@ -4,6 +4,7 @@ import { byNodeName } from '../jobs/nodeName.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc } from '../time.ts';
 import { type Interval, union } from './interval.ts';
+import { wholeBuckets } from './read.ts';
 import type { Selection } from './selection.ts';
 import { likeLiteral } from './selectionText.ts';
 
@@ -34,7 +35,6 @@ export interface MetricChoice {
 
 /** A long time is looked at where it begins and where it ends. */
 const PROBE_US = 1800 * 1e6;
-const BUCKET_US = 300 * 1e6;
 
 /** Metrics that the devices have in this time, and those that are configured for them. */
 export async function readMetricChoices(client: Client, selection: Selection): Promise<MetricChoice[]> {
@@ -73,8 +73,8 @@ export async function readMetricChoices(client: Client, selection: Selection): P
   return [...choices.values()].sort((a, b) => byNodeName(a.metric, b.metric));
 }
 
-function probes({ fromUs, toUs }: Interval): Interval[] {
-  const begin = Math.floor(fromUs / BUCKET_US) * BUCKET_US;
+function probes(bounds: Interval): Interval[] {
+  const { fromUs: begin, toUs } = wholeBuckets(bounds);
   return union([
     { fromUs: begin, toUs: Math.min(begin + PROBE_US, toUs) },
     { fromUs: Math.max(begin, toUs - PROBE_US), toUs },

@@ -3,9 +3,8 @@
  * Origins of one alias are not added up here: a sum needs the rows of all of them, and some come late.
  */
 import type { RowSeries } from '../output/row.ts';
+import { ALIAS_LABEL, withOrigins } from './aliasLabels.ts';
 
-const ALIAS = '_device_alias';
-const ORIGINS = '_device_orig';
 /** Series with labels that change in every row would fill the memory. */
 const MAX_SERIES = 20_000;
 
@@ -37,13 +36,13 @@ export class DeviceViews {
   #make(stored: RowSeries): RowSeries[] {
     const { deviceId, metricId } = stored;
     if (this.#devices === undefined) return [{ ...stored, id: this.#nextId++ }];
-    const { [ALIAS]: alias, ...labels } = JSON.parse(stored.labels) as Record<string, unknown>;
+    const { [ALIAS_LABEL]: alias, ...labels } = JSON.parse(stored.labels) as Record<string, unknown>;
     const views: RowSeries[] = [];
     if (this.#devices.has(deviceId)) {
       views.push({ id: this.#nextId++, deviceId, metricId, labels: JSON.stringify(labels) });
     }
     if (typeof alias === 'string' && this.#devices.has(alias)) {
-      const shown = JSON.stringify({ ...labels, [ORIGINS]: [deviceId] });
+      const shown = withOrigins(labels, [deviceId]);
       views.push({ id: this.#nextId++, deviceId: alias, metricId, labels: shown });
     }
     return views;

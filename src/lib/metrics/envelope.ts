@@ -11,6 +11,8 @@ import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc } from '../time.ts';
 import { DeviceViews } from './deviceViews.ts';
+import type { Interval } from './interval.ts';
+import { hasAlias, planWindows, SUMMARY_BUCKET_US, wholeBuckets } from './read.ts';
 import type { Selection } from './selection.ts';
 import { readUnits, unitFinder } from './units.ts';
 
@@ -44,13 +46,8 @@ export interface Envelope {
 const MAX_VALUES = 3_000_000;
 const MAX_PIXELS = 4000;
 const MAX_SERIES = 64;
-const BUCKET_US = 300 * 1e6;
 /** Estimating costs more than reading so short a time. */
 const SHORT_US = 600 * 1e6;
-
-/** Planned in one process by hashing: a sort of the values would write files (measured: 1 million values 1.3 instead of 1.1 s). */
-const PLANNING =
-  "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL work_mem = '64MB'";
 
 interface ColumnRow {
   column: number;
@@ -83,8 +80,10 @@ export async function readEnvelope(
     throw new KwError('the time is empty', { code: 'EMPTY_TIME', hint: 'give a later end' });
   }
   const devices = selection.devices && [...selection.devices.keys()];
-  const aliases = devices !== undefined && (await aliasExists(client, devices, fromUs, toUs));
-  await client.query(PLANNING);
+  const aliases =
+    devices !== undefined && (await hasAlias(client, devices, [formatUtc(fromUs), formatUtc(toUs)]));
+  // By hashing too: a sort of the values would write files (measured: 1 million values 1.3 instead of 1.1 s).
+  await planWindows(client);
   const values: Record<string, LiteralValue> = {
     from: formatUtc(fromUs),
     to: formatUtc(toUs),
@@ -97,12 +96,12 @@ export async function readEnvelope(
   let columnUs = Math.max(1, Math.ceil((toUs - fromUs + 1) / pixels));
   // One column is asked for its figures, which are those of the values as long as there are not too many.
   const summary =
-    (columnUs >= BUCKET_US && pixels > 1) ||
-    (toUs - fromUs > SHORT_US && (await countValues(client, values, fromUs)) > maxValues);
+    (columnUs >= SUMMARY_BUCKET_US && pixels > 1) ||
+    (toUs - fromUs > SHORT_US && (await countValues(client, values, selection.bounds)) > maxValues);
   let firstUs = fromUs;
   if (summary) {
-    firstUs = Math.floor(fromUs / BUCKET_US) * BUCKET_US;
-    columnUs = Math.ceil((toUs - firstUs + 1) / pixels / BUCKET_US) * BUCKET_US;
+    firstUs = wholeBuckets(selection.bounds).fromUs;
+    columnUs = Math.ceil((toUs - firstUs + 1) / pixels / SUMMARY_BUCKET_US) * SUMMARY_BUCKET_US;
   }
   const sql = bindLiterals(readSql(summary ? 'queries/envelope_read_summary' : 'queries/envelope_read'), {
     ...values,
@@ -124,26 +123,12 @@ export async function readEnvelope(
   };
 }
 
-async function aliasExists(
-  client: Client,
-  devices: readonly string[],
-  fromUs: number,
-  toUs: number,
-): Promise<boolean> {
-  const { rows } = await client.query<{ exists: boolean }>(readSql('queries/metrics_alias_exists'), [
-    devices,
-    formatUtc(fromUs),
-    formatUtc(toUs),
-  ]);
-  return rows[0]?.exists === true;
-}
-
 async function countValues(
   client: Client,
   values: Readonly<Record<string, LiteralValue>>,
-  fromUs: number,
+  bounds: Interval,
 ): Promise<number> {
-  const from = formatUtc(Math.floor(fromUs / BUCKET_US) * BUCKET_US);
+  const from = formatUtc(wholeBuckets(bounds).fromUs);
   const { rows } = await client.query<{ rows: number }>(
     bindLiterals(readSql('queries/envelope_rows'), { ...values, from }),
   );

@@ -46,7 +46,7 @@ export interface ReadResult {
 /** Devices with rows, and the metrics of each. */
 export type SeenMetrics = ReadonlyMap<string, ReadonlySet<string>>;
 
-const SUMMARY_BUCKET_US = 300 * 1e6;
+export const SUMMARY_BUCKET_US = 300 * 1e6;
 /** The summary has one row in 5 minutes: begin with longer slices. */
 const SUMMARY_SLICE_US = 86_400 * 1e6;
 /** Origins of aliases show themselves within this time, or are in the catalogue. */
@@ -170,22 +170,14 @@ class WindowReader {
     const first = this.#selection.times[0];
     const last = this.#selection.times.at(-1);
     if (first === undefined || last === undefined) return;
-    const bounds = [formatUtc(first.fromUs), formatUtc(last.toUs)];
+    const bounds = [formatUtc(first.fromUs), formatUtc(last.toUs)] as const;
     if (this.#selection.devices !== undefined) {
       const names = [...this.#selection.devices.keys()];
       // The summary reaches back further than what it was made of.
-      this.#aliases = this.#options.summary === true || (await this.#hasAlias(names, bounds));
+      this.#aliases = this.#options.summary === true || (await hasAlias(this.#client, names, bounds));
       if (this.#aliases && findOrigins) this.origins = await this.#knownOrigins(names, first.fromUs);
     }
     if (!this.#options.summary) this.#compressed = await compressedChunks(this.#client, bounds);
-  }
-
-  async #hasAlias(names: readonly string[], bounds: readonly string[]): Promise<boolean> {
-    const { rows } = await this.#client.query<{ exists: boolean }>(readSql('queries/metrics_alias_exists'), [
-      names,
-      ...bounds,
-    ]);
-    return rows[0]?.exists === true;
   }
 
   /** Buckets of the summary that overlap a time belong to it. */
@@ -282,6 +274,20 @@ class WindowReader {
       periodUs: row.period_ms === null ? undefined : row.period_ms * 1000,
     }));
   }
+}
+
+/** Whether rows of this time have one of the names as their alias. */
+export async function hasAlias(
+  client: Client,
+  names: readonly string[],
+  [from, to]: readonly [from: string, to: string],
+): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(readSql('queries/metrics_alias_exists'), [
+    names,
+    from,
+    to,
+  ]);
+  return rows[0]?.exists === true;
 }
 
 /** From the beginning of the bucket of the summary on. */
