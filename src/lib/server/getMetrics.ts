@@ -11,10 +11,9 @@ import { BodyStream } from './bodyStream.ts';
 import type { ServerContext } from './context.ts';
 import { GET_METRICS_PARAMETERS, readMetricsRequest, selectMetrics } from './metricsRequest.ts';
 import { Parameters, type RawParameters } from './parameters.ts';
+import { RowSender } from './rowSender.ts';
 import { ShownValuesSink } from './shownValues.ts';
 
-/** What is sent at once. */
-const WRITE_BYTES = 64 * 1024;
 /** An answer of more than this is a big one. */
 const SMALL_BYTES = 256 * 1024;
 
@@ -36,14 +35,7 @@ export async function sendMetrics(
   const body = new BodyStream(request, reply, MEDIA_TYPES[format]);
   const writer = writerOf(format);
   const sink = asked.allValues ? writer : new ShownValuesSink(writer, asked.metrics ?? []);
-  let leave: (() => void) | undefined;
-  const send = async (): Promise<void> => {
-    leave ??= await context.bigReads.take();
-    const bytes = writer.take();
-    if (bytes !== undefined) await body.write(bytes);
-  };
-  const flush = (): Promise<void> | undefined =>
-    writer.pendingBytes < (body.begun ? WRITE_BYTES : SMALL_BYTES) ? undefined : send();
+  const sender = new RowSender(context.bigReads, body, writer, SMALL_BYTES);
   try {
     await context.withCaller(
       request,
@@ -56,20 +48,18 @@ export async function sendMetrics(
           selection,
           { rate: asked.asRate, summary: asked.summary },
           sink,
-          flush,
+          sender.flush,
         );
       },
       { readOnly: true },
     );
-    const rest = writer.take();
-    if (rest !== undefined) await body.write(rest);
-    await body.end();
+    await sender.end();
   } catch (error) {
     if (!body.begun) throw error;
     body.abort();
     context.log.warn({ reason: String(error) }, 'an answer was broken off');
   } finally {
-    leave?.();
+    sender.leave();
   }
   return reply;
 }

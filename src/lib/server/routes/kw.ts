@@ -15,9 +15,8 @@ import { BodyStream } from '../bodyStream.ts';
 import type { ServerContext } from '../context.ts';
 import { readQuery, SERVED_CALLS } from '../kwCalls.ts';
 import { HttpProblem, problemBody, toProblem } from '../problem.ts';
+import { RowSender } from '../rowSender.ts';
 
-/** What is sent at once. */
-const WRITE_BYTES = 64 * 1024;
 /** An answer of more than this is a big one. */
 const SMALL_BYTES = 128 * 1024;
 
@@ -70,14 +69,7 @@ async function sendRows(
         { readOnly: true },
       ),
   });
-  let leave: (() => void) | undefined;
-  const send = async (): Promise<void> => {
-    leave ??= await context.bigReads.take();
-    const bytes = writer.take();
-    if (bytes !== undefined) await body.write(bytes);
-  };
-  const flush = (): Promise<void> | undefined =>
-    writer.pendingBytes < (body.begun ? WRITE_BYTES : SMALL_BYTES) ? undefined : send();
+  const sender = new RowSender(context.bigReads, body, writer, SMALL_BYTES);
   try {
     const asked = readQuery(request.body);
     const notes = await answer(
@@ -87,7 +79,7 @@ async function sendRows(
         writer.head(head);
         return writer;
       },
-      flush,
+      sender.flush,
     );
     writer.trailer(notes);
   } catch (error) {
@@ -96,12 +88,10 @@ async function sendRows(
     context.log.warn({ reason: String(error) }, 'an answer was broken off');
     writer.error(problemBody(problem));
   } finally {
-    leave?.();
+    sender.leave();
   }
   try {
-    const rest = writer.take();
-    if (rest !== undefined) await body.write(rest);
-    await body.end();
+    await sender.end();
   } catch {
     // The client went away.
     body.abort();
