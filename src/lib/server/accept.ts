@@ -1,4 +1,5 @@
 /** Which format of rows a request accepts (RFC 9110, section 12.5.1). */
+import { readWeights } from './weighted.ts';
 
 export type Format = 'json' | 'csv' | 'ndjson';
 
@@ -19,11 +20,8 @@ const FORMATS: Readonly<Record<string, Format>> = {
 /** JSON, unless another format is named with a higher weight, or first with the same one. */
 export function formatOf(accept: string | undefined): Format {
   let best: { format: Format; weight: number } | undefined;
-  for (const item of (accept ?? '').toLowerCase().split(',')) {
-    const [type = '', ...parameters] = item.split(';').map((part) => part.trim());
-    const format = FORMATS[type];
-    const quality = parameters.find((part) => part.startsWith('q='));
-    const weight = quality === undefined ? 1 : Number(quality.slice(2));
+  for (const { name, weight } of readWeights(accept)) {
+    const format = FORMATS[name];
     if (format !== undefined && weight > (best?.weight ?? 0)) best = { format, weight };
   }
   return best?.format ?? 'json';

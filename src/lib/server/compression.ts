@@ -5,6 +5,7 @@
  */
 import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
+import { readWeights } from './weighted.ts';
 
 export type Coding = 'zstd' | 'gzip';
 
@@ -25,13 +26,9 @@ const LEVEL = 1;
  */
 export function chooseCoding(acceptEncoding: string | undefined): Coding | undefined {
   let best: { coding: Coding; weight: number } | undefined;
-  const weights = new Map<string, number>();
-  for (const item of (acceptEncoding ?? '').toLowerCase().split(',')) {
-    const [name = '', ...parameters] = item.split(';').map((part) => part.trim());
-    const quality = parameters.find((part) => part.startsWith('q='));
-    const weight = quality === undefined ? 1 : Number(quality.slice(2));
-    if (name !== '') weights.set(name === 'x-gzip' ? 'gzip' : name, Number.isFinite(weight) ? weight : 0);
-  }
+  const weights = new Map(
+    readWeights(acceptEncoding).map(({ name, weight }) => [name === 'x-gzip' ? 'gzip' : name, weight]),
+  );
   for (const coding of ['zstd', 'gzip'] as const) {
     const weight = weights.get(coding) ?? weights.get('*') ?? 0;
     if (weight > (best?.weight ?? 0)) best = { coding, weight };
