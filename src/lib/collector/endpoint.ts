@@ -5,6 +5,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import type { Registry } from 'prom-client';
+import { isLoopback } from '../config/listen.ts';
 
 export interface Endpoint {
   /** Such as `http://127.0.0.1:9842`. */
@@ -53,10 +54,6 @@ export async function openEndpoint(
   });
   server.on('error', () => {});
   return { url: urlOf(server), close: () => close(server) };
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 /**

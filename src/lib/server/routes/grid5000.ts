@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Client } from 'pg';
+import { siteName } from '../../tokens/store.ts';
 import { describeMetrics, readClusters } from '../clusterMetrics.ts';
 import type { ServerContext } from '../context.ts';
 import { sendMetrics } from '../getMetrics.ts';
@@ -78,14 +79,7 @@ function collection(items: readonly unknown[]): Record<string, unknown> {
   return { total: items.length, offset: 0, items };
 }
 
-/** The name in the settings of the database; undefined where nobody set it: then each will do. */
-async function siteName(client: Client): Promise<string | undefined> {
-  const { rows } = await client.query<{ site: string | null }>(
-    "SELECT value #>> '{}' AS site FROM kw.settings WHERE name = 'site'",
-  );
-  return rows[0]?.site ?? undefined;
-}
-
+/** Where the database has no name of a site each will do. */
 async function checkSite(client: Client, asked: string): Promise<void> {
   const site = await siteName(client);
   if (site === undefined ? SITE_NAME.test(asked) : site === asked) return;
