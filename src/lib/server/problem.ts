@@ -104,7 +104,7 @@ function databaseProblem(error: pg.DatabaseError, isKnown: boolean): HttpProblem
   }
   // Data exceptions: a value that is none of its type.
   if (code.startsWith('22')) return new HttpProblem(400, 'BAD_VALUE', message, { hint, cause: error });
-  if (code === '02000' || code === 'P0002' || code === 'PT404')
+  if (code === '02000' || code === 'P0002')
     return new HttpProblem(404, 'NOT_FOUND', message, { hint, cause: error });
   return defect(error);
 }

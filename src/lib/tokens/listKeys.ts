@@ -33,13 +33,11 @@ export function keyTable(keys: readonly ListedKey[]): string {
   return listing(
     ['KEY', 'ALGORITHM', 'MADE', 'TOKENS', 'USE'],
     keys.map(({ key, algorithm, createdUs, signs, tokens }) => [
-      ...[
-        key,
-        algorithm,
-        createdUs === undefined ? '-' : formatUtc(createdUs).slice(0, 10),
-        String(tokens),
-        signs ? 'signs and verifies' : 'verifies',
-      ],
+      key,
+      algorithm,
+      createdUs === undefined ? '-' : formatUtc(createdUs).slice(0, 10),
+      String(tokens),
+      signs ? 'signs and verifies' : 'verifies',
     ]),
   );
 }
