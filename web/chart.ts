@@ -40,9 +40,7 @@ export interface ChartHandlers {
 interface Panel {
   readonly unit: string;
   readonly element: HTMLElement;
-  readonly heading: HTMLElement;
   readonly plot: uPlot;
-  readonly keys: string;
 }
 
 const HEIGHT_ONE = 340;
@@ -158,7 +156,6 @@ export class Charts {
     this.#host.replaceChildren();
     const height = shown.length > 1 ? HEIGHT_MANY : HEIGHT_ONE;
     this.#panels = shown.map(({ unit, lines }) => {
-      const heading = make('h2', {}, unit);
       const element = make(
         'div',
         {
@@ -168,12 +165,12 @@ export class Charts {
           'aria-roledescription': 'chart',
           'aria-describedby': 'chart-help',
         },
-        heading,
+        make('h2', {}, unit),
       );
       element.addEventListener('keydown', (event) => this.#handlers.key(event));
       this.#host.append(element);
       const plot = new uPlot(this.#options(lines, height), this.#data(lines), element);
-      return { unit, element, heading, plot, keys: '' };
+      return { unit, element, plot };
     });
     this.#panels[focused]?.element.focus();
   }
@@ -187,7 +184,6 @@ export class Charts {
       'aria-label',
       `${unit}: ${names}; from ${timeText(time.from, zone)} to ${timeText(time.to, zone)}`,
     );
-    panel.heading.textContent = unit;
   }
 
   #options(lines: readonly Line[], height: number): uPlot.Options {

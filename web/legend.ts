@@ -2,7 +2,7 @@
 import type { Charts, Drawing } from './chart.ts';
 import { byId, make } from './dom.ts';
 import { groupDigits, numberText, timeText } from './format.ts';
-import { type Figures, figuresOf, type Line } from './lines.ts';
+import { type Figures, figuresOf, filledColumns, type Line } from './lines.ts';
 
 const ROWS_A_PAGE = 100;
 
@@ -115,10 +115,7 @@ export class Legend {
     if (!byId<HTMLDetailsElement>('table-details').open || drawing === undefined) return;
     const { grid, zone } = drawing;
     const lines = drawing.lines.filter(({ key }) => !drawing.hidden.has(key));
-    const filled: number[] = [];
-    for (let column = 0; column < grid.columns; column++) {
-      if (lines.some(({ count }) => (count[column] ?? 0) > 0)) filled.push(column);
-    }
+    const filled = filledColumns(lines, grid.columns);
     const pages = Math.max(Math.ceil(filled.length / ROWS_A_PAGE), 1);
     this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
     const head = make(

@@ -165,6 +165,15 @@ export function panelsOf(lines: readonly Line[]): { unit: string; lines: Line[] 
   return panels;
 }
 
+/** Columns in which any of the lines has values, rising. */
+export function filledColumns(lines: readonly Line[], columns: number): number[] {
+  const filled: number[] = [];
+  for (let column = 0; column < columns; column++) {
+    if (lines.some(({ count }) => (count[column] ?? 0) > 0)) filled.push(column);
+  }
+  return filled;
+}
+
 export interface Figures {
   readonly min: number;
   readonly max: number;

@@ -16,20 +16,10 @@ import { Choose } from './choose.ts';
 import { button, byId, debounced, make } from './dom.ts';
 import { durationText, groupDigits, parseTime, timeText, type Zone } from './format.ts';
 import { Legend, valueAt } from './legend.ts';
-import { type Figures, makeLines, type SeriesColumns } from './lines.ts';
+import { type Figures, filledColumns, makeLines, type SeriesColumns } from './lines.ts';
 import { startLive } from './live.ts';
 import { makePicture, saveAs } from './png.ts';
-import {
-  EMPTY_VIEW,
-  moved,
-  readView,
-  type Span,
-  sortSteps,
-  timeOfView,
-  type View,
-  viewText,
-  zoomed,
-} from './view.ts';
+import { moved, readView, type Span, sortSteps, timeOfView, type View, viewText, zoomed } from './view.ts';
 
 const RANGES = [
   ['1 min', 60],
@@ -405,10 +395,7 @@ function moveCursor(by: number, marks: boolean): void {
   if (drawing === undefined) return;
   const { grid, time } = drawing;
   const lines = drawing.lines.filter(({ key }) => !drawing.hidden.has(key));
-  const filled: number[] = [];
-  for (let column = 0; column < grid.columns; column++) {
-    if (lines.some(({ count }) => (count[column] ?? 0) > 0)) filled.push(column);
-  }
+  const filled = filledColumns(lines, grid.columns);
   const middle = Math.floor(((time.from + time.to) / 2 - grid.from) / grid.columnS);
   const from = cursor ?? middle;
   const target =
@@ -637,7 +624,6 @@ async function begin(): Promise<void> {
   }
 }
 
-view = { ...EMPTY_VIEW, ...view };
 showToken();
 applyTheme();
 setChooseOpen(!isWhole(view));

@@ -35,19 +35,6 @@ const DEFAULT_LAST_S = 3600;
 const MAX_STEPS = 100;
 const MAX_ITEMS = 200;
 
-export const EMPTY_VIEW: View = {
-  job: undefined,
-  devices: [],
-  metrics: [],
-  time: undefined,
-  last: DEFAULT_LAST_S,
-  live: false,
-  rate: true,
-  steps: [],
-  span: undefined,
-  hidden: [],
-};
-
 /** Without the #. */
 export function viewText(view: View): string {
   const parameters = new URLSearchParams();

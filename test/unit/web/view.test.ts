@@ -1,6 +1,19 @@
 /** What is looked at, as a link has it. */
 import { describe, expect, it } from 'vitest';
-import { EMPTY_VIEW, moved, readView, type View, viewText, zoomed } from '../../../web/view.ts';
+import { moved, readView, type View, viewText, zoomed } from '../../../web/view.ts';
+
+const EMPTY_VIEW: View = {
+  job: undefined,
+  devices: [],
+  metrics: [],
+  time: undefined,
+  last: 3600,
+  live: false,
+  rate: true,
+  steps: [],
+  span: undefined,
+  hidden: [],
+};
 
 const T = 1_795_000_000;
 
