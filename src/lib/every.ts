@@ -1,4 +1,5 @@
 /** Does something again and again, from start to start, until it is to end. */
+import { pause } from './pause.ts';
 
 /**
  * @param work begun at once, then every `intervalMs` after it began; work that takes longer delays the next one
@@ -14,17 +15,4 @@ export async function every(
     await work();
     await pause(intervalMs - (performance.now() - startedMs), signal);
   }
-}
-
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || delayMs <= 0) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, delayMs);
-    signal.addEventListener('abort', end);
-  });
 }

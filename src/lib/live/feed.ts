@@ -7,6 +7,7 @@
  * A look reads a trailing window of 10 s, so that rows that are stored late come too, and each row once. When looks
  * fail or take long the window reaches back to the last good one (up to a minute), so that nothing falls between two.
  */
+import { pause } from '../pause.ts';
 import type { LiveRow, Look, LookAtWindow } from './rows.ts';
 import { SeenRows } from './seen.ts';
 
@@ -132,15 +133,3 @@ export class LiveFeed {
 }
 
 const AWAY = 'the database does not answer: rows of this time may be missing';
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-  });
-}

@@ -3,6 +3,8 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { KwError } from '../errors.ts';
 import type { RowSeries } from '../output/row.ts';
+import { pause } from '../pause.ts';
+import { readAnswerProblem } from '../remote/http.ts';
 import { unreachable } from '../remote/httpErrors.ts';
 import type { KwServer } from '../remote/server.ts';
 import { parseTimeUs } from '../time.ts';
@@ -14,7 +16,6 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Three heartbeats. */
 const SILENCE_MS = 30_000;
 const RETRY_MS = 2_000;
-const MAX_PROBLEM_BYTES = 64 * 1024;
 /** A new connection begins with rows of the last 10 s, or longer after an outage of the database. */
 const REMEMBERED_US = 90e6;
 
@@ -35,7 +36,7 @@ export function followServer(server: KwServer): FollowSource {
       }
       if (signal.aborted) return;
       rows.interrupted();
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause(RETRY_MS, signal);
     }
   };
 }
@@ -61,7 +62,7 @@ function connect(server: KwServer, request: FollowRequest, signal: AbortSignal):
           sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error('it says nothing any more')));
           resolve(answer);
         } else {
-          problemOf(answer, server).then(reject, (error: Error) => reject(away(error)));
+          problemOf(answer, server).then(reject, reject);
         }
       },
     );
@@ -74,27 +75,15 @@ function connect(server: KwServer, request: FollowRequest, signal: AbortSignal):
 }
 
 async function problemOf(answer: IncomingMessage, server: KwServer): Promise<KwError> {
-  let text = '';
-  for await (const chunk of answer.setEncoding('utf8')) {
-    text += chunk;
-    if (text.length > MAX_PROBLEM_BYTES) break;
-  }
   const { statusCode = 0 } = answer;
+  const said = await readAnswerProblem(answer);
   // Overloaded, or a proxy whose server is away.
   const code = statusCode >= 500 ? 'SERVER_AWAY' : undefined;
-  try {
-    const said = JSON.parse(text) as { message?: unknown; code?: unknown; hint?: unknown };
-    if (typeof said.message !== 'string') throw new Error('no message');
-    return new KwError(said.message, {
-      code: code ?? (typeof said.code === 'string' ? said.code : 'REFUSED'),
-      hint: typeof said.hint === 'string' ? said.hint : undefined,
-    });
-  } catch {
-    return new KwError(`${server.label} answers ${statusCode}`, {
-      code: code ?? 'NO_KW_SERVE',
-      hint: 'check that the address is that of a kw serve',
-    });
-  }
+  if (said !== undefined) return new KwError(said.message, { code: code ?? said.code, hint: said.hint });
+  return new KwError(`${server.label} answers ${statusCode}`, {
+    code: code ?? 'NO_KW_SERVE',
+    hint: 'check that the address is that of a kw serve',
+  });
 }
 
 async function read(answer: IncomingMessage, rows: StreamRows, listener: FollowListener): Promise<void> {

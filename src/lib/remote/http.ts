@@ -24,7 +24,7 @@ import {
   Unanswered,
   unreachable,
 } from './httpErrors.ts';
-import { PROTOCOL, PROTOCOL_HEADER, readProblem, VERSION_HEADER } from './protocol.ts';
+import { PROTOCOL, PROTOCOL_HEADER, type ProblemBody, readProblem, VERSION_HEADER } from './protocol.ts';
 import type { KwServer } from './server.ts';
 
 export interface RemoteRequest {
@@ -104,8 +104,7 @@ export class RemoteConnection {
     const version = headers[VERSION_HEADER];
     const protocol = headers[PROTOCOL_HEADER];
     if (statusCode === 200 && protocol === PROTOCOL) return answer;
-    const text = await readText(answer).catch(() => '');
-    const problem = readProblem(parseJson(text));
+    const problem = await readAnswerProblem(answer);
     if (typeof version !== 'string') {
       // A proxy before the server speaks for it while it is away or overloaded.
       const again = statusCode === 502 || statusCode === 503 || statusCode === 504;
@@ -175,6 +174,11 @@ interface Failure {
 function unanswered(failure: KwError): Unanswered {
   const { message, code, hint, exit, cause } = failure;
   return new Unanswered(message, { code, hint, exit, cause });
+}
+
+/** The body of an answer that is an error; undefined where it is none of kw serve, or cut. */
+export async function readAnswerProblem(answer: IncomingMessage): Promise<ProblemBody | undefined> {
+  return readProblem(parseJson(await readText(answer).catch(() => '')));
 }
 
 async function readText(answer: IncomingMessage): Promise<string> {

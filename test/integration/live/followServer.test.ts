@@ -67,6 +67,30 @@ test('a broken stream is taken up again, without what was told', async () => {
   expect(asked[0]).toBe('/kw/stream?devices=d&devices=e%2Cf&labels=a%3Db Bearer t');
 });
 
+test('who ends it while it waits to try again does not wait', async () => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+    response.write(rowsEvent([row(1)]));
+    setTimeout(() => response.destroy(), 50);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const stop = new AbortController();
+  let lostMs = Number.NaN;
+  const listener = {
+    open: () => undefined,
+    rows: () => undefined,
+    warning: () => {
+      lostMs = performance.now();
+      setTimeout(() => stop.abort(), 100);
+    },
+  };
+  const request = { jobs: undefined, devices: ['d'], metrics: undefined, labels: undefined };
+  await followServer(serverAt((server.address() as AddressInfo).port))(request, listener, stop.signal);
+  expect(performance.now() - lostMs).toBeLessThan(1_000);
+  server.closeAllConnections();
+  server.close();
+});
+
 test('what is wrong at the beginning is told, and nothing is tried again', async () => {
   const server = createServer((_request, response) => {
     response.writeHead(403, { 'content-type': 'application/json' });
