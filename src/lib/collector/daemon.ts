@@ -11,6 +11,7 @@ import { explainIfDatabase } from '../database/errors.ts';
 import { checkSchema } from '../database/migrate.ts';
 import { KwError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { firstSignal } from '../signals.ts';
 import { systemdNotifier } from '../systemd.ts';
 import { nowUs } from '../time.ts';
 import { Collector } from './collector.ts';
@@ -157,11 +158,7 @@ function untilStopped(collector: Collector, options: DaemonOptions): Promise<voi
   process.on('SIGHUP', reload);
   systemd.notify('READY=1');
   return new Promise((resolve) => {
-    const onSignal = (signal: NodeJS.Signals) => {
-      for (const name of ['SIGINT', 'SIGTERM'] as const) {
-        process.off(name, onSignal);
-        process.once(name, () => process.exit(1));
-      }
+    void firstSignal().then((signal) => {
       process.off('SIGHUP', reload);
       process.on('SIGHUP', () => {});
       watcher?.close();
@@ -172,9 +169,7 @@ function untilStopped(collector: Collector, options: DaemonOptions): Promise<voi
         `${signal}: writing what was read; again to exit at once`,
       );
       void reloading.then(resolve);
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
+    });
     if (options.untilStreamsEnd) void collector.fleet.streamsEnded().then(resolve);
   });
 }

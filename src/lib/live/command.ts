@@ -8,6 +8,7 @@ import { parseJobRef } from '../jobs/jobRef.ts';
 import { splitList } from '../metrics/selectionText.ts';
 import { standardOutput } from '../output/destination.ts';
 import { kwServer } from '../remote/server.ts';
+import { onceSignalled } from '../signals.ts';
 import { checkTimeZone, localTimeZone } from '../time.ts';
 import { follow } from './follow.ts';
 import { followDatabase } from './fromDatabase.ts';
@@ -23,8 +24,6 @@ export interface FollowFlags extends SettingsFlags {
   readonly format: string;
   readonly limit?: number | undefined;
 }
-
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * Resolves when nobody reads the output any more or the limit is reached; a signal ends it with the usual code.
@@ -42,12 +41,10 @@ export async function followCommand(flags: FollowFlags, tell: (message: string) 
   const settings = loadSettings(flags);
   const timeZone = flags.tz === undefined ? (settings.timeZone ?? localTimeZone()) : checkTimeZone(flags.tz);
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.exitCode = EXIT_CODES[signal];
-      stop.abort();
-    });
-  }
+  onceSignalled((exitCode) => {
+    process.exitCode = exitCode;
+    stop.abort();
+  });
   const { device: devices, metric: metrics, label: labels } = flags;
   // `current` is a job of here, wherever the rows come from.
   const jobs = flags.job?.flatMap(splitList).map((text) => parseJobRef(text).text);

@@ -2,6 +2,7 @@
 import type { Settings } from '../config/settingsModel.ts';
 import type { Answer } from '../metrics/answer.ts';
 import type { PushStore } from '../push/store.ts';
+import { onceSignalled } from '../signals.ts';
 import type { Call } from './call.ts';
 
 /** @throws KwError NO_DATABASE, DATABASE_...; SERVER_AWAY and others of http.ts; those of the call */
@@ -45,7 +46,11 @@ export async function withAnswer<T>(
     });
   }
   const { remoteAnswer } = await import('./remoteAnswer.ts');
-  const stop = exitOnSignal(cleanUp);
+  // The connection closes with the process, and then the server ends what it does for us.
+  const stop = onceSignalled((exitCode) => {
+    cleanUp();
+    process.exit(exitCode);
+  });
   try {
     return await withConnection(settings, (connection) => use(remoteAnswer(connection)));
   } finally {
@@ -81,24 +86,4 @@ async function withConnection<T>(
   } finally {
     connection.close();
   }
-}
-
-/** The connection closes with the process, and then the server ends what it does for us. */
-function exitOnSignal(cleanUp: () => void): () => void {
-  const handlers = (
-    [
-      ['SIGINT', 130],
-      ['SIGTERM', 143],
-    ] as const
-  ).map(([signal, code]) => {
-    const handler = () => {
-      cleanUp();
-      process.exit(code);
-    };
-    process.once(signal, handler);
-    return { signal, handler };
-  });
-  return () => {
-    for (const { signal, handler } of handlers) process.removeListener(signal, handler);
-  };
 }

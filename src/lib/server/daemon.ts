@@ -11,6 +11,7 @@ import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
 import { KwError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { firstSignal } from '../signals.ts';
 import { systemdNotifier } from '../systemd.ts';
 import { buildApp } from './app.ts';
 import { watchTls } from './auth/tls.ts';
@@ -109,20 +110,6 @@ function reloadOnSighup(app: FastifyInstance, { server: { tls } }: Settings, log
     watch?.stop();
     process.off('SIGHUP', onSighup);
   };
-}
-
-function firstSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const onSignal = (signal: NodeJS.Signals) => {
-      for (const name of ['SIGINT', 'SIGTERM'] as const) {
-        process.off(name, onSignal);
-        process.once(name, () => process.exit(1));
-      }
-      resolve(signal);
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-  });
 }
 
 /** Answers that are not finished in time are cut: their clients see a body without an end. */
