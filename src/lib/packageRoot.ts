@@ -17,7 +17,14 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** The text of `sql/<name>.sql`, such as `readSql('queries/job_list')`. */
+const statements = new Map<string, string>();
+
+/** The text of `sql/<name>.sql`, such as `readSql('queries/job_list')`: read once, since servers ask at every request. */
 export function readSql(name: string): string {
-  return readFileSync(join(packageRoot(), 'sql', `${name}.sql`), 'utf8');
+  let text = statements.get(name);
+  if (text === undefined) {
+    text = readFileSync(join(packageRoot(), 'sql', `${name}.sql`), 'utf8');
+    statements.set(name, text);
+  }
+  return text;
 }
