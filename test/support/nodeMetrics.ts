@@ -32,6 +32,40 @@ export async function promotedBy(client: Client, source: string): Promise<string
   return rows.map(({ text }) => text);
 }
 
+export interface TracedPromotion {
+  readonly job: number;
+  readonly device: string;
+  readonly pattern: string;
+  readonly fromS: number;
+  /** Undefined while it is enabled. */
+  readonly toS: number | undefined;
+}
+
+/** Notes from now on when promotions of jobs begin and end; the answer gives them, by job. */
+export async function tracePromotions(client: Client): Promise<() => Promise<TracedPromotion[]>> {
+  await client.query(`
+    CREATE TABLE public.traced (job_id bigint, device_id text, metric_id text, from_s float8, to_s float8);
+    CREATE FUNCTION public.trace() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+      DECLARE now_s float8 := extract(epoch FROM clock_timestamp());
+      BEGIN
+        IF TG_OP = 'INSERT' THEN
+          INSERT INTO public.traced VALUES (NEW.job_id, NEW.device_id, NEW.metric_id, now_s, NULL);
+        ELSE
+          UPDATE public.traced SET to_s = now_s WHERE to_s IS NULL
+            AND (job_id, device_id, metric_id) = (OLD.job_id, OLD.device_id, OLD.metric_id);
+        END IF;
+        RETURN NULL;
+      END $$;
+    CREATE TRIGGER trace AFTER INSERT OR DELETE ON kw.promoted_metrics FOR EACH ROW EXECUTE FUNCTION public.trace()`);
+  return async () => {
+    const { rows } = await client.query<TracedPromotion & { toS: number | null }>(
+      `SELECT job_id AS job, device_id AS device, metric_id AS pattern, from_s AS "fromS", to_s AS "toS"
+       FROM public.traced ORDER BY job_id, device_id, metric_id, from_s`,
+    );
+    return rows.map((row) => ({ ...row, toS: row.toS ?? undefined }));
+  };
+}
+
 /** The rows of these nodes between two instants, ends included, as `device metric value seconds`. */
 export async function storedRows(
   client: Client,

@@ -74,9 +74,13 @@ export interface Oar {
 
 export interface OarOptions {
   readonly nodes: readonly string[];
+  /** Resources of each node, to reserve with `resource_id=1`. */
+  readonly cores?: number;
+  /** Further lines of oar.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
-export async function startOar({ nodes }: OarOptions): Promise<Oar> {
+export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions): Promise<Oar> {
   const { folder, remove } = temporaryFolder();
   const [port, oarPort] = [await freePort(), await freePort()];
   const ids = await oarIds();
@@ -86,7 +90,7 @@ export async function startOar({ nodes }: OarOptions): Promise<Oar> {
   for (const kind of ['hooks', 'runtime']) mkdirSync(join(folder, kind));
   for (const kind of ['hooks', 'runtime']) chownSync(join(folder, kind), ids.uid, ids.gid);
   const configuration = join(folder, 'oar.conf');
-  writeFileSync(configuration, oarConf(folder, port, oarPort));
+  writeFileSync(configuration, oarConf(folder, port, oarPort, settings));
   chownSync(configuration, ids.uid, ids.gid);
   chmodSync(configuration, 0o640);
 
@@ -128,6 +132,7 @@ export async function startOar({ nodes }: OarOptions): Promise<Oar> {
   };
   for (const kind of ['server_prologue', 'server_epilogue']) setHook(folder, kind, 'exit 0');
   for (const node of nodes) await run('oarnodesetting', ['-a', '-h', node], 'root');
+  if (cores > 1) await addResources(port, cores);
   let server = await startServer();
 
   return {
@@ -295,8 +300,24 @@ async function fillDatabase(port: number): Promise<void> {
   await client.end();
 }
 
+/** As `oarnodesetting -a` adds one to a node, which takes a second each. */
+async function addResources(port: number, cores: number): Promise<void> {
+  const client = await openClient(oarTarget(port, 'oar'));
+  await client.query(
+    `INSERT INTO resources (network_address, state)
+     SELECT network_address, state FROM resources CROSS JOIN generate_series(2, $1::int)`,
+    [cores],
+  );
+  await client.end();
+}
+
 /** Debian's oar.conf with what differs here. */
-function oarConf(folder: string, databasePort: number, oarPort: number): string {
+function oarConf(
+  folder: string,
+  databasePort: number,
+  oarPort: number,
+  settings: Readonly<Record<string, string>>,
+): string {
   const changes: Record<string, string> = {
     DB_HOSTNAME: '127.0.0.1',
     DB_TYPE: 'Pg',
@@ -317,6 +338,7 @@ function oarConf(folder: string, databasePort: number, oarPort: number): string 
     SCHEDULER_MIN_TIME_BETWEEN_2_CALLS: '1',
     SERVER_PROLOGUE_EXEC_FILE: join(folder, 'hooks', 'server_prologue'),
     SERVER_EPILOGUE_EXEC_FILE: join(folder, 'hooks', 'server_epilogue'),
+    ...settings,
   };
   const kept = readFileSync('/etc/oar/oar.conf', 'utf8')
     .split('\n')

@@ -5,7 +5,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type TestCollector, testCollector } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
-import { answeredRows, nodeEntries, promotedBy, storedRows } from '../../support/nodeMetrics.ts';
+import {
+  answeredRows,
+  nodeEntries,
+  promotedBy,
+  storedRows,
+  tracePromotions,
+} from '../../support/nodeMetrics.ts';
 import { hasOar, type Oar, startOar } from '../../support/oar.ts';
 import { runKw } from '../../support/runKw.ts';
 import { skipUnless } from '../../support/skip.ts';
@@ -21,7 +27,7 @@ const LATE_S = 2;
 const ROUNDING_S = 1;
 
 // OAR starts jobs when its scheduler gets to it, which may take it ten seconds and more.
-describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
+describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000 }, () => {
   let oar: Oar;
   let db: TestDatabase;
   let agent: Snmpd;
@@ -33,7 +39,12 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
   beforeAll(async () => {
     [db, oar, agent] = await Promise.all([
       testDatabase(),
-      startOar({ nodes: NODES.map((node) => `${node}.site.example`) }),
+      startOar({
+        nodes: NODES.map((node) => `${node}.site.example`),
+        cores: 70,
+        // Else the scheduler takes 30 jobs of a user at a time.
+        settings: { SCHEDULER_FAIRSHARING_MAX_JOB_PER_USER: '500' },
+      }),
       startSnmpd({ addresses: NODES.length, firstAddress: '127.26.31.1' }),
     ]);
     running = await testCollector(db.target);
@@ -65,16 +76,6 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
     );
   const isRunning = async (job: number) => (await oar.stat(job))[0]?.state === 'Running';
 
-  /** What OAR says is to be enabled now: `job node pattern`. */
-  const asked = async () =>
-    (
-      await oarQuery(
-        `SELECT DISTINCT j.job_id || ' ' || split_part(r.network_address, '.', 1) || ' ' || substr(t.type, 9) AS text
-         FROM jobs j JOIN assigned_resources a ON a.moldable_job_id = j.assigned_moldable_job
-         JOIN resources r USING (resource_id) JOIN job_types t USING (job_id)
-         WHERE j.state IN ('toLaunch', 'Launching', 'Running') AND t.type LIKE 'monitor=%' ORDER BY 1`,
-      )
-    ).map(({ text }) => text);
   const promoted = () => promotedBy(db.client, 'oar');
   /** `job node start stop`, as OAR's command says it and as kw has it. */
   const saidTimes = async (...jobs: number[]) =>
@@ -205,39 +206,82 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000, retry: 1 }, () => {
     await waitUntil(async () => (await rowsOf('always_watt')).length > before + 6);
   });
 
-  test('many jobs that begin and end at once are known as OAR knows them, at each step and at the end', async () => {
-    const jobs = await oar.submit({
-      types: ['timesharing=*,*', 'monitor=wattmetre.*'],
-      resources: 'network_address=2,walltime=1:0:0',
-      array: 20,
+  test('200 jobs that begin and end in a minute are known as OAR knows them, at each step and at the end', async () => {
+    const trace = await tracePromotions(db.client);
+    const from = Number((await oarQuery('SELECT coalesce(max(job_id), 0) AS id FROM jobs'))[0]?.id);
+    await oar.submit({
+      types: ['monitor=wattmetre.*'],
+      resources: 'resource_id=1,walltime=0:0:5',
+      array: 200,
     });
-    expect(jobs).toHaveLength(20);
-    let steps = 0;
-    const compare = async () => {
-      steps++;
-      // Both move: what OAR said before and says after is the same, and kw has it within the time.
-      await waitUntil(async () => {
-        const before = await asked();
-        const here = await promoted();
-        return before.join() === here.join() && before.join() === (await asked()).join();
-      }, 10_000);
-    };
-    await waitUntil(async () => (await asked()).length > 0);
-    await compare();
-    await waitUntil(async () => (await asked()).length === 40, 60_000);
-    await compare();
-    expect(await knownTimes('nodetime_by_job', ...jobs)).toEqual(await saidTimes(...jobs));
-    await oar.cancel(...jobs.slice(0, 10));
-    await waitUntil(async () => (await asked()).length <= 20, 60_000);
-    await compare();
-    await oar.cancel(...jobs.slice(10));
-    await waitUntil(async () => (await unfinished()).length === 0, 60_000);
-    await compare();
-    expect(steps).toBe(4);
-    expect(await promoted()).toEqual([]);
+
+    // What kw says between two answers of OAR has all that both say, and nothing that neither says.
+    const answers = [await answerOfOar(from)];
+    let moving = 0;
+    for (let over = false; !over; ) {
+      const before = answers.at(-1)?.times ?? new Set();
+      const here = (await query(NODETIMES, from)).map(({ text }) => String(text));
+      over = (await unfinished()).length === 0;
+      const answer = await answerOfOar(from);
+      answers.push(answer);
+      const both = [...before].filter((line) => answer.times.has(line));
+      expect(both.filter((line) => !here.includes(line))).toEqual([]);
+      expect(here.filter((line) => !before.has(line) && !answer.times.has(line))).toEqual([]);
+      if (both.length < answer.times.size) moving++;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(moving).toBeGreaterThan(5);
+
+    await waitUntil(async () => (await promoted()).length === 0, LATE_S * 1_000);
+    const jobs = (await oarQuery(`SELECT job_id FROM jobs WHERE job_id > ${from}`)).map(({ job_id }) =>
+      Number(job_id),
+    );
     const said = await saidTimes(...jobs);
-    expect(said).toHaveLength(40);
+    expect(said).toHaveLength(200);
     expect(await knownTimes('nodetime_by_job', ...jobs)).toEqual(said);
     expect(await knownTimes('nodetime_local', ...jobs)).toEqual(said);
+    const starts = said.map((line) => Number(line.split(' ')[2]));
+    const stops = said.map((line) => Number(line.split(' ')[3]));
+    expect(Math.max(...stops) - Math.min(...starts)).toBeLessThan(60);
+
+    // Each was enabled on its node once: from when OAR said that it has the node, until it said that it has not.
+    // OAR's own times are when its modules began to write, which others may see seconds later.
+    const enabled = await trace();
+    expect(enabled.map(({ job, device, pattern }) => `${job} ${device} ${pattern}`).sort()).toEqual(
+      said.map((line) => `${line.split(' ').slice(0, 2).join(' ')} wattmetre.*`),
+    );
+    for (const { job, device, pattern, fromS, toS = Number.POSITIVE_INFINITY } of enabled) {
+      const asks = answers.map(({ asked }) => asked.has(`${job} ${device} ${pattern}`));
+      const at = (index: number) => answers[index] ?? { beforeS: Number.NaN, afterS: Number.NaN };
+      // A job runs for seconds: none begins and ends unseen.
+      const [first, last] = [asks.indexOf(true), asks.lastIndexOf(true)];
+      expect(fromS).toBeGreaterThan(at(first - 1).beforeS);
+      expect(fromS).toBeLessThan(at(first).afterS + LATE_S);
+      expect(toS).toBeGreaterThan(at(last).beforeS);
+      expect(toS).toBeLessThan(at(last + 1).afterS + LATE_S);
+    }
   });
+
+  const NODETIMES = `SELECT job_id || ' ' || node || ' ' || ceil(extract(epoch FROM start_time))
+      || ' ' || coalesce(ceil(extract(epoch FROM stop_time))::text, '-') AS text
+    FROM kw.nodetime_by_job WHERE source = 'oar' AND job_id > $1`;
+  /** In OAR's own tables: the times of later jobs as in NODETIMES, and what is to be enabled. */
+  async function answerOfOar(afterJob: number) {
+    const beforeS = Date.now() / 1000;
+    const rows = await oarQuery(
+      `SELECT j.job_id || ' ' || split_part(r.network_address, '.', 1) AS place, j.start_time, j.stop_time,
+         j.state IN ('toLaunch', 'Launching', 'Running') AS asks, substr(t.type, 9) AS pattern
+       FROM jobs j JOIN assigned_resources a ON a.moldable_job_id = j.assigned_moldable_job
+       JOIN resources r USING (resource_id) JOIN job_types t ON t.job_id = j.job_id AND t.type LIKE 'monitor=%'
+       WHERE j.job_id > ${afterJob} AND j.start_time > 0`,
+    );
+    return {
+      beforeS,
+      afterS: Date.now() / 1000,
+      times: new Set(
+        rows.map(({ place, start_time, stop_time }) => `${place} ${start_time} ${stop_time || '-'}`),
+      ),
+      asked: new Set(rows.filter(({ asks }) => asks).map(({ place, pattern }) => `${place} ${pattern}`)),
+    };
+  }
 });
