@@ -1,0 +1,187 @@
+/**
+ * What a start finds in the folder of a spool, after whatever ended the run before.
+ *
+ *   the last segment   is read wholly. Behind its last whole record lies what a crash cut off: it is cut away. No append
+ *                      of it had resolved, since the next one is only begun when the one before is on the disk.
+ *   segments before    their headers are read, so that 10 GiB take a second; bodies are checked when they are drained.
+ *                      What is not whole is damage: skipped and counted.
+ *   shorter than a header, or without a record: removed; a crash came before the first record was on the disk.
+ *   of another owner, of a version to come, under another name than its own, or with nothing to recognise: renamed,
+ *                      never removed.
+ *
+ * Nothing here refuses to start: what the disk does not let be cut, removed or renamed stays, and is not read.
+ */
+import { join } from 'node:path';
+import type { Crc32c } from './crc32c.ts';
+import type { SpoolFile, SpoolFiles } from './files.ts';
+import { decodeHeader, HEADER_BYTES, RecordCodec, type SegmentHeader, segmentOf } from './format.ts';
+import type { SetAsideReason } from './model.ts';
+import { type Damage, type Found, RecordReader } from './recordReader.ts';
+import { Segment } from './segment.ts';
+
+export interface Recovered {
+  /** Oldest first; all closed. */
+  readonly segments: readonly Segment[];
+  readonly damages: readonly { readonly segment: Segment; readonly damage: Damage }[];
+  /** What a crash had cut off. */
+  readonly tornBytes: number;
+  readonly setAside: readonly { readonly file: string; readonly reason: SetAsideReason }[];
+  /** Names of files that could not be opened. */
+  readonly unreadable: readonly string[];
+  /** The highest number in any name, 0 without any. */
+  readonly lastNumber: number;
+}
+
+interface Findings {
+  readonly segment?: Segment;
+  readonly damages?: readonly Damage[];
+  /** Whole up to here, and nothing that counts behind. */
+  readonly cutAt?: number;
+  readonly size?: number;
+  /** The file cannot be opened: it stays, for a start that can. */
+  readonly isUnreadable?: true;
+  readonly verdict?: 'remove' | SetAsideReason;
+}
+
+/** Looks through the folder and puts it in order. Throws only when it cannot be listed. */
+export async function recover(
+  files: SpoolFiles,
+  folder: string,
+  ownerId: string,
+  crc32c: Crc32c,
+): Promise<Recovered> {
+  const names = (await files.list(folder)).sort();
+  const ours = names.filter((name) => segmentOf(name) !== undefined);
+  const segments: Segment[] = [];
+  const damages: { segment: Segment; damage: Damage }[] = [];
+  const setAside: { file: string; reason: SetAsideReason }[] = [];
+  const unreadable: string[] = [];
+  let tornBytes = 0;
+  for (const name of ours) {
+    const path = join(folder, name);
+    const isLast = name === ours.at(-1);
+    const findings = await look(files, path, segmentOf(name) as number, ownerId, isLast, crc32c);
+    const { segment, verdict, cutAt, size = 0 } = findings;
+    if (findings.isUnreadable) {
+      unreadable.push(name);
+    } else if (verdict === 'remove') {
+      tornBytes += size;
+      await attempt(() => files.remove(path));
+    } else if (verdict !== undefined) {
+      const to = asideName(names, name, verdict);
+      await attempt(() => files.rename(path, join(folder, to)));
+      setAside.push({ file: to, reason: verdict });
+    } else if (segment !== undefined) {
+      segments.push(segment);
+      for (const damage of findings.damages ?? []) damages.push({ segment, damage });
+      if (cutAt === undefined) continue;
+      tornBytes += size - cutAt;
+      await attempt(() => cut(files, path, cutAt));
+    }
+  }
+  if (tornBytes > 0 || setAside.length > 0) await attempt(() => files.syncFolder(folder));
+  const numbers = names.map((name) => segmentOf(name.slice(0, 20)) ?? 0);
+  return { segments, damages, tornBytes, setAside, unreadable, lastNumber: Math.max(0, ...numbers) };
+}
+
+async function look(
+  files: SpoolFiles,
+  path: string,
+  number: number,
+  ownerId: string,
+  isLast: boolean,
+  crc32c: Crc32c,
+): Promise<Findings> {
+  let file: SpoolFile;
+  try {
+    file = await files.open(path, 'read');
+  } catch {
+    return { isUnreadable: true };
+  }
+  try {
+    const size = await file.size();
+    const changedAtMs = await file.changedAtMs();
+    const header = await readHeader(file, crc32c);
+    if (header === 'unknown version') return { verdict: 'unknown-version' };
+    if (header !== 'damaged' && header.ownerId !== ownerId.toLowerCase()) return { verdict: 'other-owner' };
+    if (header !== 'damaged' && header.segment !== number) return { verdict: 'misnamed' };
+    const createdAtUs = header === 'damaged' ? Math.round(changedAtMs * 1000) : header.createdAtUs;
+    const segment = new Segment(number, path, createdAtUs, changedAtMs);
+    segment.closed = true;
+    const reader = new RecordReader(file, new RecordCodec(ownerId, number, crc32c), HEADER_BYTES, size);
+    const found = await readAll(reader, isLast);
+    const damages: Damage[] = header === 'damaged' ? [{ start: 0, end: HEADER_BYTES, rows: undefined }] : [];
+    for (const part of found) {
+      if (part.kind === 'record') segment.add(part.end, part.rows);
+      else damages.push(part);
+    }
+    const end = found.findLast(({ kind }) => kind === 'record')?.end ?? HEADER_BYTES;
+    if (segment.records === 0) {
+      const isCutOff = header !== 'damaged' && (isLast || size <= HEADER_BYTES);
+      return { verdict: isCutOff || (await isEmpty(file, size)) ? 'remove' : 'damaged', size };
+    }
+    segment.bytes = end;
+    return { segment, damages, size, ...(isLast && end < size ? { cutAt: end } : {}) };
+  } catch {
+    return { isUnreadable: true };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeader(
+  file: SpoolFile,
+  crc32c: Crc32c,
+): Promise<SegmentHeader | 'unknown version' | 'damaged'> {
+  const bytes = Buffer.alloc(HEADER_BYTES);
+  try {
+    return decodeHeader(bytes.subarray(0, await file.read(bytes, 0)), crc32c);
+  } catch {
+    return 'damaged';
+  }
+}
+
+/** All that the file holds; with bodies, damaged ones at its end are its tail. */
+async function readAll(reader: RecordReader, withBodies: boolean): Promise<Found[]> {
+  const all: Found[] = [];
+  for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
+    if (found.kind !== 'record' || !withBodies || (await reader.body(found))) all.push(found);
+    else all.push({ kind: 'damage', start: found.start, end: found.end, rows: found.rows });
+  }
+  while (withBodies && all.length > 0 && all.at(-1)?.kind !== 'record') all.pop();
+  return all;
+}
+
+/** Shorter than a header, or nothing but zeros, as a file system leaves a file whose data never came to the disk. */
+async function isEmpty(file: SpoolFile, size: number): Promise<boolean> {
+  if (size < HEADER_BYTES) return true;
+  const block = Buffer.alloc(64 * 1024);
+  for (let position = 0; position < size; position += block.length) {
+    const bytes = await file.read(block, position);
+    if (block.subarray(0, bytes).some((byte) => byte !== 0)) return false;
+  }
+  return true;
+}
+
+async function cut(files: SpoolFiles, path: string, bytes: number): Promise<void> {
+  const file = await files.open(path, 'change');
+  try {
+    await file.truncate(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** `0000000000000007.seg.other-owner`, or with a number behind it where that exists. */
+function asideName(names: readonly string[], name: string, reason: SetAsideReason): string {
+  let aside = `${name}.${reason}`;
+  for (let number = 2; names.includes(aside); number++) aside = `${name}.${reason}.${number}`;
+  return aside;
+}
+
+async function attempt(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch {}
+}
