@@ -4,7 +4,7 @@
  * unsynced data each sector of 512 bytes is kept or not by itself, and one that is not is what it was before, or zeros.
  */
 import { dirname } from 'node:path';
-import type { SpoolFile, SpoolFiles } from '../../src/lib/spool/files.ts';
+import type { Purpose, SpoolFile, SpoolFiles } from '../../src/lib/spool/files.ts';
 
 export type Operation =
   | 'makeFolder'
@@ -44,6 +44,7 @@ export class SimulatedDisk implements SpoolFiles {
   fault: Fault = () => undefined;
   /** After so many operations that change something, nothing is answered any more. */
   stopAfter = Number.POSITIVE_INFINITY;
+  onStopped: () => void = () => {};
   /** Those that were done. */
   operations = 0;
   readonly log: string[] = [];
@@ -66,9 +67,9 @@ export class SimulatedDisk implements SpoolFiles {
     return this.paths(folder).map((path) => path.slice(folder.length + 1));
   }
 
-  async open(path: string, purpose: 'read' | 'create' | 'change'): Promise<SpoolFile> {
+  async open(path: string, purpose: Purpose): Promise<SpoolFile> {
     let inode = this.#names.get(path);
-    if (purpose === 'read' || (purpose === 'change' && inode)) {
+    if (purpose === 'read' || purpose === 'write' || (purpose === 'change' && inode)) {
       await this.#step('open', path);
       if (!inode) throw systemError('ENOENT', 'no such file or directory');
     } else {
@@ -182,7 +183,10 @@ export class SimulatedDisk implements SpoolFiles {
   async #step(operation: Operation, path: string): Promise<number | undefined> {
     // A turn of the event loop, as with a real disk.
     await new Promise((resolve) => setImmediate(resolve));
-    if (this.operations >= this.stopAfter) await new Promise(() => {});
+    if (this.operations >= this.stopAfter) {
+      this.onStopped();
+      await new Promise(() => {});
+    }
     const fits = this.fault(operation, path);
     if (!READING.has(operation)) {
       this.operations++;

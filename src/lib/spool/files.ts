@@ -21,12 +21,14 @@ export interface SpoolFile {
   close(): Promise<void>;
 }
 
+export type Purpose = 'read' | 'create' | 'write' | 'change';
+
 export interface SpoolFiles {
   /** With its parents, for its owner only; on the disk when it resolves. */
   makeFolder(folder: string): Promise<void>;
   list(folder: string): Promise<string[]>;
-  /** `create` fails where the file exists; `change` makes it if it does not. */
-  open(path: string, purpose: 'read' | 'create' | 'change'): Promise<SpoolFile>;
+  /** `create` fails where the file exists, `write` where it does not; `change` makes it if need be. */
+  open(path: string, purpose: Purpose): Promise<SpoolFile>;
   /** Replaces what has the name already. */
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
@@ -39,6 +41,7 @@ export interface SpoolFiles {
 const FLAGS = {
   read: constants.O_RDONLY,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  write: constants.O_RDWR,
   change: constants.O_RDWR | constants.O_CREAT,
 };
 

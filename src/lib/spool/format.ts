@@ -3,7 +3,7 @@
  *
  * A file `<segment number, 16 digits>.seg` is a header and records, one behind the other:
  *
- *   header, 64 bytes
+ *   header, 64 bytes, on the disk before the first record is written
  *     0   8   magic `KWSPOOL` and a line feed
  *     8   4   version of the format, 1
  *    12   4   zero
@@ -18,7 +18,8 @@
  *     4   4   rows
  *     8   4   bytes of meta
  *    12   4   bytes of payload
- *    16   8   offset of this record in the file
+ *    16   4   offset of this record in the file
+ *    20   4   how many bytes of the file were on the disk (synced) when this record was written
  *    24   4   CRC of the owner's UUID, the number of the segment, and bytes 0 to 23
  *    28   4   CRC of bytes 0 to 27, meta and payload
  *    32       meta: JSON in UTF-8
@@ -29,6 +30,10 @@
  * looking for its magic. Owner, segment and offset are part of that check: bytes that look like a record but are not
  * the one that belongs here (a payload that holds a copy of a segment, a block that was another file's before a power
  * cut) are no record.
+ *
+ * Why a record tells how far the file was synced: after a power cut the last write may be there in parts, in any order.
+ * Damage behind what was synced before the last write is that, and no append of it had resolved; damage before it is a
+ * disk that lost what it had promised to keep, and is counted.
  *
  * The place of a record is the offset of its end. A version to come keeps the header's size, magic, version and CRC, so
  * that it can be told from damage.
@@ -42,6 +47,9 @@ const FORMAT_VERSION = 1;
 /** A record beyond these is refused when it is written, and no header may announce more. */
 export const MAX_META_BYTES = 1 << 20;
 export const MAX_PAYLOAD_BYTES = 64 << 20;
+
+/** Offsets have 32 bits: a segment is closed well before. */
+export const MAX_SEGMENT_BYTES = 2 ** 31;
 
 const HEADER_MAGIC = Buffer.from('KWSPOOL\n', 'latin1');
 export const RECORD_MAGIC = Buffer.from([0x52, 0x45, 0x43, 0xa7]);
@@ -95,6 +103,8 @@ export interface RecordHeader {
   readonly start: number;
   /** Where it ends: its place. */
   readonly end: number;
+  /** Bytes of the file that were on the disk when it was written. */
+  readonly synced: number;
 }
 
 /** Writes and reads the records of one segment. */
@@ -110,14 +120,18 @@ export class RecordCodec {
     this.#salt.writeBigUInt64LE(BigInt(segment), 16);
   }
 
-  /** @param start where the record will begin in its file */
-  encodeHeader(rows: number, meta: Uint8Array, payload: Uint8Array, start: number): Buffer {
+  /**
+   * @param start where the record will begin in its file
+   * @param synced how much of the file is on the disk
+   */
+  encodeHeader(rows: number, meta: Uint8Array, payload: Uint8Array, start: number, synced: number): Buffer {
     const header = Buffer.alloc(RECORD_HEADER_BYTES);
     RECORD_MAGIC.copy(header);
     header.writeUInt32LE(rows, 4);
     header.writeUInt32LE(meta.length, 8);
     header.writeUInt32LE(payload.length, 12);
-    header.writeBigUInt64LE(BigInt(start), 16);
+    header.writeUInt32LE(start, 16);
+    header.writeUInt32LE(synced, 20);
     header.writeUInt32LE(this.#crc32c(this.#salt, header.subarray(0, 24)), 24);
     header.writeUInt32LE(this.#crc32c(header.subarray(0, 28), meta, payload), 28);
     return header;
@@ -127,20 +141,14 @@ export class RecordCodec {
   decodeHeader(bytes: Buffer, index: number, start: number): RecordHeader | undefined {
     if (index + RECORD_HEADER_BYTES > bytes.length) return undefined;
     const header = bytes.subarray(index, index + RECORD_HEADER_BYTES);
-    if (!header.subarray(0, 4).equals(RECORD_MAGIC) || header.readBigUInt64LE(16) !== BigInt(start))
-      return undefined;
+    if (!header.subarray(0, 4).equals(RECORD_MAGIC) || header.readUInt32LE(16) !== start) return undefined;
     if (header.readUInt32LE(24) !== this.#crc32c(this.#salt, header.subarray(0, 24))) return undefined;
     const rows = header.readUInt32LE(4);
     const metaBytes = header.readUInt32LE(8);
     const payloadBytes = header.readUInt32LE(12);
     if (metaBytes > MAX_META_BYTES || payloadBytes > MAX_PAYLOAD_BYTES) return undefined;
-    return {
-      rows,
-      metaBytes,
-      payloadBytes,
-      start,
-      end: start + RECORD_HEADER_BYTES + metaBytes + payloadBytes,
-    };
+    const end = start + RECORD_HEADER_BYTES + metaBytes + payloadBytes;
+    return { rows, metaBytes, payloadBytes, start, end, synced: header.readUInt32LE(20) };
   }
 
   /** Whether a record, header included, is as it was written. */

@@ -52,7 +52,7 @@ export type SetAsideReason = 'unknown-version' | 'other-owner' | 'misnamed' | 'd
 export interface SpoolEvents {
   /**
    * The spool is full, or the segment too old: it is removed when this has resolved. `records` are those that were not
-   * acknowledged. Until then a crash leaves the segment where it is.
+   * acknowledged. Until then a crash leaves the segment where it is. It must not wait for an append, which waits for it.
    */
   onDropped?(
     segment: SegmentInfo,
@@ -79,6 +79,8 @@ export interface SpoolOptions {
   readonly segmentBytes?: number | undefined;
   /** Numbers of segments are at least this. */
   readonly firstSegment?: number | undefined;
+  /** How long after a failure the disk is not tried again. */
+  readonly retryMs?: number | undefined;
   readonly events?: SpoolEvents | undefined;
 }
 

@@ -1,11 +1,12 @@
 /**
  * What a start finds in the folder of a spool, after whatever ended the run before.
  *
- *   the last segment   is read wholly. Behind its last whole record lies what a crash cut off: it is cut away. No append
- *                      of it had resolved, since the next one is only begun when the one before is on the disk.
+ *   the last segment   is read wholly. What is not whole behind the part that was on the disk before the last write is
+ *                      what a crash cut off: the file is cut there. No append of it had resolved, since a write is only
+ *                      begun when the one before is on the disk.
  *   segments before    their headers are read, so that 10 GiB take a second; bodies are checked when they are drained.
- *                      What is not whole is damage: skipped and counted.
- *   shorter than a header, or without a record: removed; a crash came before the first record was on the disk.
+ *                      What is not whole in either is damage: skipped and counted. A damaged header is written anew.
+ *   no longer than a header: removed; a crash came before the first record was on the disk.
  *   of another owner, of a version to come, under another name than its own, or with nothing to recognise: renamed,
  *                      never removed.
  *
@@ -14,7 +15,14 @@
 import { join } from 'node:path';
 import type { Crc32c } from './crc32c.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
-import { decodeHeader, HEADER_BYTES, RecordCodec, type SegmentHeader, segmentOf } from './format.ts';
+import {
+  decodeHeader,
+  encodeHeader,
+  HEADER_BYTES,
+  RecordCodec,
+  type SegmentHeader,
+  segmentOf,
+} from './format.ts';
 import type { SetAsideReason } from './model.ts';
 import { type Damage, type Found, RecordReader } from './recordReader.ts';
 import { Segment } from './segment.ts';
@@ -35,9 +43,9 @@ export interface Recovered {
 interface Findings {
   readonly segment?: Segment;
   readonly damages?: readonly Damage[];
-  /** Whole up to here, and nothing that counts behind. */
-  readonly cutAt?: number;
   readonly size?: number;
+  /** In place of the one that is damaged. */
+  readonly newHeader?: Buffer | undefined;
   /** The file cannot be opened: it stays, for a start that can. */
   readonly isUnreadable?: true;
   readonly verdict?: 'remove' | SetAsideReason;
@@ -61,7 +69,7 @@ export async function recover(
     const path = join(folder, name);
     const isLast = name === ours.at(-1);
     const findings = await look(files, path, segmentOf(name) as number, ownerId, isLast, crc32c);
-    const { segment, verdict, cutAt, size = 0 } = findings;
+    const { segment, verdict, newHeader, size = 0 } = findings;
     if (findings.isUnreadable) {
       unreadable.push(name);
     } else if (verdict === 'remove') {
@@ -74,9 +82,8 @@ export async function recover(
     } else if (segment !== undefined) {
       segments.push(segment);
       for (const damage of findings.damages ?? []) damages.push({ segment, damage });
-      if (cutAt === undefined) continue;
-      tornBytes += size - cutAt;
-      await attempt(() => cut(files, path, cutAt));
+      tornBytes += size - segment.bytes;
+      if (newHeader || segment.bytes < size) await attempt(() => mend(files, path, segment.bytes, newHeader));
     }
   }
   if (tornBytes > 0 || setAside.length > 0) await attempt(() => files.syncFolder(folder));
@@ -109,19 +116,22 @@ async function look(
     const segment = new Segment(number, path, createdAtUs, changedAtMs);
     segment.closed = true;
     const reader = new RecordReader(file, new RecordCodec(ownerId, number, crc32c), HEADER_BYTES, size);
-    const found = await readAll(reader, isLast);
-    const damages: Damage[] = header === 'damaged' ? [{ start: 0, end: HEADER_BYTES, rows: undefined }] : [];
-    for (const part of found) {
-      if (part.kind === 'record') segment.add(part.end, part.rows);
-      else damages.push(part);
+    const { parts, synced } = await readAll(reader, isLast);
+    const cutOff = isLast ? parts.findIndex(({ kind, start }) => kind !== 'record' && start >= synced) : -1;
+    const kept = cutOff < 0 ? parts : parts.slice(0, cutOff);
+    const damages: Damage[] = kept.filter(({ kind }) => kind !== 'record');
+    for (const { kind, end, rows } of kept) {
+      if (kind === 'record') segment.add(end, rows ?? 0);
+      segment.bytes = end;
     }
-    const end = found.findLast(({ kind }) => kind === 'record')?.end ?? HEADER_BYTES;
     if (segment.records === 0) {
-      const isCutOff = header !== 'damaged' && (isLast || size <= HEADER_BYTES);
+      const isCutOff = header !== 'damaged' && damages.length === 0;
       return { verdict: isCutOff || (await isEmpty(file, size)) ? 'remove' : 'damaged', size };
     }
-    segment.bytes = end;
-    return { segment, damages, size, ...(isLast && end < size ? { cutAt: end } : {}) };
+    if (header === 'damaged') damages.unshift({ start: 0, end: HEADER_BYTES, rows: undefined });
+    const newHeader =
+      header === 'damaged' ? encodeHeader({ ownerId, segment: number, createdAtUs }, crc32c) : undefined;
+    return { segment, damages, size, newHeader };
   } catch {
     return { isUnreadable: true };
   } finally {
@@ -141,20 +151,24 @@ async function readHeader(
   }
 }
 
-/** All that the file holds; with bodies, damaged ones at its end are its tail. */
-async function readAll(reader: RecordReader, withBodies: boolean): Promise<Found[]> {
-  const all: Found[] = [];
+/** All that the file holds, and how much of it was on the disk before its last write. Damaged bodies are damage. */
+async function readAll(
+  reader: RecordReader,
+  withBodies: boolean,
+): Promise<{ parts: Found[]; synced: number }> {
+  const parts: Found[] = [];
+  let synced = 0;
   for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
-    if (found.kind !== 'record' || !withBodies || (await reader.body(found))) all.push(found);
-    else all.push({ kind: 'damage', start: found.start, end: found.end, rows: found.rows });
+    if (found.kind === 'record') synced = Math.max(synced, found.synced);
+    if (found.kind !== 'record' || !withBodies || (await reader.body(found))) parts.push(found);
+    else parts.push({ kind: 'damage', start: found.start, end: found.end, rows: found.rows });
   }
-  while (withBodies && all.length > 0 && all.at(-1)?.kind !== 'record') all.pop();
-  return all;
+  return { parts, synced };
 }
 
-/** Shorter than a header, or nothing but zeros, as a file system leaves a file whose data never came to the disk. */
+/** No longer than a header, or nothing but zeros, as a file system leaves a file whose data never came to the disk. */
 async function isEmpty(file: SpoolFile, size: number): Promise<boolean> {
-  if (size < HEADER_BYTES) return true;
+  if (size <= HEADER_BYTES) return true;
   const block = Buffer.alloc(64 * 1024);
   for (let position = 0; position < size; position += block.length) {
     const bytes = await file.read(block, position);
@@ -163,9 +177,15 @@ async function isEmpty(file: SpoolFile, size: number): Promise<boolean> {
   return true;
 }
 
-async function cut(files: SpoolFiles, path: string, bytes: number): Promise<void> {
-  const file = await files.open(path, 'change');
+async function mend(
+  files: SpoolFiles,
+  path: string,
+  bytes: number,
+  header: Buffer | undefined,
+): Promise<void> {
+  const file = await files.open(path, 'write');
   try {
+    if (header) await file.write([header], 0);
     await file.truncate(bytes);
     await file.sync();
   } finally {

@@ -17,11 +17,13 @@
  * same file would succeed without them. After a start, nothing is appended to a segment of an earlier run.
  *
  * Order of what is done, so that a crash between any two of them is harmless:
- *   new segment   file with header and records, its fdatasync, fsync of the folder, then the appends resolve
+ *   new segment   file with its header, fdatasync, fsync of the folder, and only then the first record
+ *   append        write, fdatasync, then it resolves and the next write begins
  *   removal       acknowledged first; a file that comes back after a power cut is acknowledged again by the ledger
  *   drop          the caller has counted the loss, then the file goes
  */
 import { join } from 'node:path';
+import { codeOf } from '../errors.ts';
 import { type Crc32c, loadCrc32c } from './crc32c.ts';
 import { SpoolDiskError } from './diskError.ts';
 import { realFiles, type SpoolFile, type SpoolFiles } from './files.ts';
@@ -30,6 +32,7 @@ import {
   HEADER_BYTES,
   MAX_META_BYTES,
   MAX_PAYLOAD_BYTES,
+  MAX_SEGMENT_BYTES,
   RECORD_HEADER_BYTES,
   RecordCodec,
   segmentFile,
@@ -59,7 +62,7 @@ const LEAST_SEGMENTS = 8;
 /** What is written with one fdatasync. */
 const GROUP_BYTES = 8 << 20;
 const GROUP_RECORDS = 256;
-const RETRY_MS = 1_000;
+const DEFAULT_RETRY_MS = 1_000;
 
 export interface SpoolCounters {
   recordsAppended: number;
@@ -125,6 +128,7 @@ export class Spool {
   readonly #events: SpoolEvents;
   readonly #maxAgeMs: number;
   readonly #wantedSegmentBytes: number;
+  readonly #retryMs: number;
   readonly #numbers: SegmentNumbers;
   readonly #refused: RefusedFile;
   #maxBytes: number | undefined;
@@ -151,6 +155,7 @@ export class Spool {
     this.#maxBytes = options.maxBytes;
     this.#maxAgeMs = options.maxAgeMs ?? Number.POSITIVE_INFINITY;
     this.#wantedSegmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
+    this.#retryMs = options.retryMs ?? DEFAULT_RETRY_MS;
     this.#numbers = new SegmentNumbers(files, folder, options.firstSegment ?? 1);
     this.#refused = new RefusedFile(files, folder);
   }
@@ -332,36 +337,25 @@ export class Spool {
     if (this.#current && (this.#current.generation !== generation || this.#isFull(this.#current.segment))) {
       this.#closeCurrent();
     }
-    const isNew = this.#current === undefined;
-    const open = this.#current ?? (await this.#create(generation));
-    const { segment, file, codec } = open;
+    this.#current ??= await this.#create(generation);
+    const { segment, file, codec } = this.#current;
     const parts: Uint8Array[] = [];
     const ends: number[] = [];
     let end = segment.bytes;
     for (const { content, meta } of group) {
-      parts.push(codec.encodeHeader(content.rows, meta, content.payload, end), meta, content.payload);
-      end += RECORD_HEADER_BYTES + meta.length + content.payload.length;
+      const { rows, payload } = content;
+      parts.push(codec.encodeHeader(rows, meta, payload, end, segment.bytes), meta, payload);
+      end += RECORD_HEADER_BYTES + meta.length + payload.length;
       ends.push(end);
     }
     try {
-      if (isNew) {
-        const { number, createdAtUs } = segment;
-        const header = encodeHeader({ ownerId: this.#ownerId, segment: number, createdAtUs }, this.#crc32c);
-        await file.write([header, ...parts], 0);
-      } else {
-        await file.write(parts, segment.bytes);
-      }
+      await file.write(parts, segment.bytes);
       await file.sync();
-      this.counters.syncs++;
-      if (isNew) await this.#files.syncFolder(this.#folder);
     } catch (error) {
-      await this.#abandon(open, isNew);
+      await this.#abandon(this.#current);
       throw new SpoolDiskError(segment.path, error);
     }
-    if (isNew) {
-      this.#current = open;
-      this.#segments.set(segment.number, segment);
-    }
+    this.counters.syncs++;
     segment.bytes = end;
     segment.changedAtMs = Date.now();
     for (const [index, { content }] of group.entries()) segment.add(ends[index] as number, content.rows);
@@ -374,7 +368,7 @@ export class Spool {
   }
 
   get #segmentBytes(): number {
-    return Math.min(this.#wantedSegmentBytes, Math.ceil(this.maxBytes / LEAST_SEGMENTS));
+    return Math.min(this.#wantedSegmentBytes, MAX_SEGMENT_BYTES, Math.ceil(this.maxBytes / LEAST_SEGMENTS));
   }
 
   async #create(generation: number): Promise<OpenSegment> {
@@ -382,33 +376,53 @@ export class Spool {
     const path = join(this.#folder, segmentFile(number));
     const segment = new Segment(number, path, Date.now() * 1000, Date.now());
     const file = await this.#files.open(path, 'create');
-    return { segment, file, codec: new RecordCodec(this.#ownerId, number, this.#crc32c), generation };
+    const open = { segment, file, codec: new RecordCodec(this.#ownerId, number, this.#crc32c), generation };
+    const header = { ownerId: this.#ownerId, segment: number, createdAtUs: segment.createdAtUs };
+    try {
+      await file.write([encodeHeader(header, this.#crc32c)], 0);
+      await file.sync();
+      await this.#files.syncFolder(this.#folder);
+    } catch (error) {
+      await this.#abandon(open);
+      throw new SpoolDiskError(path, error);
+    }
+    this.#segments.set(number, segment);
+    return open;
   }
 
   /** A write failed, of which some may be in the file: it must never be read. */
-  async #abandon({ segment, file }: OpenSegment, isNew: boolean): Promise<void> {
+  async #abandon({ segment, file }: OpenSegment): Promise<void> {
     this.#current = undefined;
     segment.closed = true;
-    this.#leftovers.set(segment.path, isNew ? undefined : segment.bytes);
+    this.#leftovers.set(segment.path, segment.bytes);
+    if (segment.isDone) this.#leftovers.set(segment.path, undefined);
+    if (segment.isDone) this.#segments.delete(segment.number);
     await attempt(() => file.close());
     await attempt(() => this.#clearLeftovers());
-    if (!isNew && segment.isDone) this.#remove(segment);
   }
 
   async #clearLeftovers(): Promise<void> {
     for (const [path, bytes] of this.#leftovers) {
-      if (bytes === undefined) {
-        await this.#removeFile(path);
-      } else {
-        const file = await this.#files.open(path, 'change');
-        try {
-          await file.truncate(bytes);
-          await file.sync();
-        } finally {
-          await file.close();
-        }
-      }
+      // Cut also what will be removed: a power cut may bring the name back, and must not bring the rejected records.
+      await this.#cut(path, bytes ?? 0);
+      if (bytes === undefined) await this.#removeFile(path);
       this.#leftovers.delete(path);
+    }
+  }
+
+  async #cut(path: string, bytes: number): Promise<void> {
+    let file: SpoolFile;
+    try {
+      file = await this.#files.open(path, 'write');
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return;
+      throw error;
+    }
+    try {
+      await file.truncate(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
     }
   }
 
@@ -416,7 +430,7 @@ export class Spool {
     try {
       await this.#files.remove(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (codeOf(error) !== 'ENOENT') throw error;
     }
   }
 
@@ -528,7 +542,7 @@ export class Spool {
     const problem = error instanceof SpoolDiskError ? error : new SpoolDiskError(path, error);
     const isFirst = this.problem === undefined;
     this.problem = problem;
-    this.#retryAtMs = performance.now() + RETRY_MS;
+    this.#retryAtMs = performance.now() + this.#retryMs;
     if (isFirst) this.#events.onProblem?.(problem);
     return problem;
   }
