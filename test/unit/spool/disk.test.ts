@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SpoolDiskError } from '../../../src/lib/spool/diskError.ts';
 import type { SegmentInfo, SpoolOptions } from '../../../src/lib/spool/model.ts';
 import { Spool } from '../../../src/lib/spool/spool.ts';
-import { type Operation, SimulatedDisk, systemError } from '../../support/simulatedDisk.ts';
+import { type Fault, type Operation, SimulatedDisk, systemError } from '../../support/simulatedDisk.ts';
 
 const FOLDER = '/data/spool';
 const OWNER = '6f1b1d2e-0c9a-4f7e-8a55-0d6a3c1f9b20';
@@ -25,50 +25,56 @@ async function namesIn(spool: Spool): Promise<unknown[]> {
 }
 
 /** The next operation of this kind on a segment fails. */
-function failOnce(disk: SimulatedDisk, kind: Operation, fault: () => number | undefined): void {
+function failOnce(disk: SimulatedDisk, kind: Operation, fault: Fault): void {
   disk.fault = (operation, path) => {
     if (operation !== kind || !path.endsWith('.seg')) return undefined;
     disk.fault = () => undefined;
-    return fault();
+    return fault(operation, path);
   };
 }
 
-const raise = (code: string, words: string) => (): number | undefined => {
-  throw systemError(code, words);
-};
+function raise(code: string, words: string): Fault {
+  return () => {
+    throw systemError(code, words);
+  };
+}
 
 describe('a disk that does not take a record', () => {
-  it.each([
+  const cases: readonly [string, Operation, Fault, string, string][] = [
     ['is full', 'write', () => 60, 'full', 'no space left on device'],
     ['has no quota left', 'write', raise('EDQUOT', 'disk quota exceeded'), 'full', 'disk quota exceeded'],
     ['is read-only', 'write', raise('EROFS', 'read-only file system'), 'read-only', 'read-only file system'],
     ['fails', 'sync', raise('EIO', 'i/o error'), 'failing', 'i/o error'],
     ['is forbidden', 'write', raise('EACCES', 'permission denied'), 'forbidden', 'permission denied'],
-  ] as const)('because it %s: says so, and has all others', async (_what, operation, fault, kind, words) => {
-    const disk = new SimulatedDisk();
-    const problems: string[] = [];
-    const events = {
-      onProblem: (error: SpoolDiskError) => problems.push(error.kind),
-      onProblemOver: () => problems.push('over'),
-    };
-    const spool = await open(disk, { events });
-    await spool.append(record('a'));
-    failOnce(disk, operation, fault);
-    const error = await spool.append(record('b')).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(SpoolDiskError);
-    expect(error).toMatchObject({ kind, code: 'SPOOL_DISK' });
-    const path = disk.paths(FOLDER)[0];
-    expect((error as Error).message).toBe(`the spool cannot write to ${path}: ${words}`);
-    expect(spool.problem).toBe(error);
-    expect(await namesIn(spool)).toEqual(['a']);
-    await spool.append(record('c'));
-    expect(spool.problem).toBeUndefined();
-    expect(problems).toEqual([kind, 'over']);
-    expect(await namesIn(spool)).toEqual(['a', 'c']);
-    const again = await open(disk.afterKill());
-    expect(await namesIn(again)).toEqual(['a', 'c']);
-    expect(again.counters).toMatchObject({ tornBytes: 0, damages: 0 });
-  });
+  ];
+  it.each(cases)(
+    'because it %s: says so, and has all others',
+    async (_what, operation, fault, kind, words) => {
+      const disk = new SimulatedDisk();
+      const problems: string[] = [];
+      const events = {
+        onProblem: (error: SpoolDiskError) => problems.push(error.kind),
+        onProblemOver: () => problems.push('over'),
+      };
+      const spool = await open(disk, { events });
+      await spool.append(record('a'));
+      failOnce(disk, operation, fault);
+      const error = await spool.append(record('b')).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(SpoolDiskError);
+      expect(error).toMatchObject({ kind, code: 'SPOOL_DISK' });
+      const path = disk.paths(FOLDER)[0];
+      expect((error as Error).message).toBe(`the spool cannot write to ${path}: ${words}`);
+      expect(spool.problem).toBe(error);
+      expect(await namesIn(spool)).toEqual(['a']);
+      await spool.append(record('c'));
+      expect(spool.problem).toBeUndefined();
+      expect(problems).toEqual([kind, 'over']);
+      expect(await namesIn(spool)).toEqual(['a', 'c']);
+      const again = await open(disk.afterKill());
+      expect(await namesIn(again)).toEqual(['a', 'c']);
+      expect(again.counters).toMatchObject({ tornBytes: 0, damages: 0 });
+    },
+  );
 
   it('keeps what it rejected out of sight while even cutting it away fails, and cuts it later', async () => {
     const disk = new SimulatedDisk();
@@ -155,13 +161,13 @@ describe('a spool with a bound', () => {
     const places = [];
     for (let count = 0; count < 4; count++) places.push(await spool.append(record(`r${count}`)));
     spool.acknowledge(places[1] ?? { segment: 0, offset: 0 });
-    for (let count = 4; count < 28; count++) await spool.append(record(`r${count}`));
+    for (let count = 4; count < 40; count++) await spool.append(record(`r${count}`));
     expect(dropped[0]).toEqual(['full', 2, ['r2', 'r3']]);
     expect(dropped[1]).toEqual(['full', 4, ['r4', 'r5', 'r6', 'r7']]);
     expect(spool.bytes).toBeLessThanOrEqual(4000);
     const names = await namesIn(spool);
     const lost = dropped.flatMap(([, , all]) => all);
-    expect([...lost, ...names]).toEqual(Array.from({ length: 26 }, (_, index) => `r${index + 2}`));
+    expect([...lost, ...names]).toEqual(Array.from({ length: 38 }, (_, index) => `r${index + 2}`));
     expect(spool.counters).toMatchObject({ rowsDropped: lost.length, segmentsDropped: dropped.length });
   });
 
