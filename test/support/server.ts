@@ -49,7 +49,13 @@ export async function testServer(
     waitMs: 1_000,
     idleMs: 60_000,
   });
-  const app = buildApp({ pool, settings, log: pino({ level: 'silent' }), version: '0.0.0-test' });
+  const app = buildApp({
+    pool,
+    settings,
+    log: pino({ level: 'silent' }),
+    version: '0.0.0-test',
+    bigReadWaitMs: 1_000,
+  });
   app.addHook('onRequest', async (request) => {
     const asked = request.headers[CALLER_HEADER];
     if (typeof asked === 'string') request.caller = JSON.parse(asked) as Caller;

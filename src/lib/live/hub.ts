@@ -8,6 +8,8 @@ import type { LookAtWindow } from './rows.ts';
 export interface HubOptions {
   /** Distinct selections: each costs one query a second. */
   readonly maxFeeds: number;
+  /** Of them, those that one user may begin. */
+  readonly maxFeedsEach: number;
   readonly maxListeners: number;
   readonly intervalMs?: number;
   /** Told of each look that failed. */
@@ -17,6 +19,8 @@ export interface HubOptions {
 export class LiveHub {
   readonly #options: HubOptions;
   readonly #feeds = new Map<string, LiveFeed>();
+  /** Who began each feed. */
+  readonly #begunBy = new WeakMap<LiveFeed, string>();
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -31,19 +35,23 @@ export class LiveHub {
 
   /**
    * @param key says all that decides what is seen: the selection and the rights of the caller
+   * @param holder who listens
    * @param makeLook called for the first listener of a key
    * @returns what ends it
    * @throws KwError LIVE_BUSY
    */
-  listen(key: string, makeLook: () => LookAtWindow, listener: LiveListener): () => void {
-    const { maxFeeds, maxListeners } = this.#options;
+  listen(key: string, holder: string, makeLook: () => LookAtWindow, listener: LiveListener): () => void {
+    const { maxFeeds, maxFeedsEach, maxListeners } = this.#options;
     if (this.counts.listeners >= maxListeners) throw busy(`${maxListeners} clients listen already`);
     const known = this.#feeds.get(key);
     if (known === undefined && this.#feeds.size >= maxFeeds) {
       throw busy(`${maxFeeds} selections are followed already`);
     }
+    const own = [...this.#feeds.values()].filter((feed) => this.#begunBy.get(feed) === holder).length;
+    if (known === undefined && own >= maxFeedsEach) throw busy(`you follow ${own} selections already`);
     const feed = known ?? new LiveFeed(makeLook(), this.#options);
     this.#feeds.set(key, feed);
+    if (known === undefined) this.#begunBy.set(feed, holder);
     const leave = feed.listen(listener);
     return () => {
       leave();

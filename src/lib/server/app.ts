@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly log: Logger;
   /** Of kw. */
   readonly version: string;
+  /** How long a large answer waits for another one to end. */
+  readonly bigReadWaitMs?: number;
 }
 
 /** Who sends a request slowly is disconnected. */
@@ -39,14 +41,13 @@ const SLOW_LOOK_MS = 2_000;
 const MAX_CONNECTIONS = 4_096;
 const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
-/** How long a large answer waits for another one to end. */
-const BIG_READ_WAIT_MS = 2_000;
+const BIG_READ_WAIT_MS = 10_000;
 /** Longest text of one parameter in a path. */
 const MAX_PARAMETER_LENGTH = 1024;
 
 /** A server that is not yet listening. */
 export function buildApp(options: ServerOptions): FastifyInstance {
-  const bigReads = new BigReads(options.settings.server.bigReads, BIG_READ_WAIT_MS);
+  const bigReads = new BigReads(options.settings.server.bigReads, options.bigReadWaitMs ?? BIG_READ_WAIT_MS);
   const context = makeContext({ ...options, bigReads });
   const http = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: SLOW_LOOK_MS };
   const { tls, limits } = options.settings.server;

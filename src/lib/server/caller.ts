@@ -1,4 +1,5 @@
 /** Who sends a request: what authentication finds out, and what the database is told. */
+import type { FastifyRequest } from 'fastify';
 
 /** The roles of the database that a caller may be; each request takes one of them. */
 export const CALLER_ROLES = ['kw_anon', 'kw_reader', 'kw_writer', 'kw_scheduler', 'kw_admin'] as const;
@@ -13,6 +14,11 @@ export interface Caller {
 }
 
 export const ANONYMOUS: Caller = { role: 'kw_anon', claims: { role: 'kw_anon' } };
+
+/** By whom requests are counted and take turns: the user, or the address where nobody says who they are. */
+export function holderOf({ caller, ip }: Pick<FastifyRequest, 'caller' | 'ip'>): string {
+  return caller.user === undefined ? `address ${ip}` : `user ${caller.user}`;
+}
 
 declare module 'fastify' {
   interface FastifyRequest {

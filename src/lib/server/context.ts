@@ -12,7 +12,7 @@ import type { Settings } from '../config/settingsModel.ts';
 import { cancelQuery } from '../database/copyOut.ts';
 import type { Logger } from '../logger.ts';
 import type { BigReads } from './bigReads.ts';
-import { CALLER_ROLES, type Caller } from './caller.ts';
+import { CALLER_ROLES, type Caller, holderOf } from './caller.ts';
 import type { ClientPool } from './clientPool.ts';
 import { CLIENT_GONE } from './problem.ts';
 
@@ -21,6 +21,16 @@ export interface CallOptions {
   readonly readOnly?: boolean;
   /** Bound on each statement; that of the settings unless told. */
   readonly statementTimeoutMs?: number;
+}
+
+/** As whom statements run, and whose turn at the connections it is: see holderOf(). */
+export interface HeldCaller {
+  readonly caller: Caller;
+  readonly holder: string;
+}
+
+export function heldCaller(request: FastifyRequest): HeldCaller {
+  return { caller: request.caller, holder: holderOf(request) };
 }
 
 export interface ServerContext {
@@ -32,7 +42,7 @@ export interface ServerContext {
   readonly version: string;
   /**
    * Runs `use` in a transaction as the caller of the request; commits when it resolves.
-   * @throws HttpProblem 503 without a free connection, CLIENT_GONE; what `use` throws
+   * @throws HttpProblem 503 and 429 without a free connection, CLIENT_GONE; what `use` throws
    */
   withCaller<T>(
     request: FastifyRequest,
@@ -41,7 +51,7 @@ export interface ServerContext {
   ): Promise<T>;
   /** As withCaller, for work that belongs to no single request: `gone` ends it. */
   asCaller<T>(
-    caller: Caller,
+    caller: HeldCaller,
     gone: AbortSignal,
     use: (client: Client) => Promise<T>,
     options?: CallOptions,
@@ -54,7 +64,7 @@ export function makeContext(parts: Parts): ServerContext {
   return {
     ...parts,
     withCaller: (request, use, options = {}) => runForRequest(parts, request, use, options),
-    asCaller: (caller, gone, use, options = {}) => runAsCaller(parts, caller, gone, use, options),
+    asCaller: (held, gone, use, options = {}) => runAsCaller(parts, held, gone, use, options),
   };
 }
 
@@ -70,7 +80,7 @@ async function runForRequest<T>(
   if (socket.destroyed) gone.abort();
   socket.once('close', onClose);
   try {
-    return await runAsCaller(parts, request.caller, gone.signal, use, options);
+    return await runAsCaller(parts, heldCaller(request), gone.signal, use, options);
   } finally {
     socket.removeListener('close', onClose);
   }
@@ -78,12 +88,12 @@ async function runForRequest<T>(
 
 async function runAsCaller<T>(
   { pool, settings }: Parts,
-  caller: Caller,
+  { caller, holder }: HeldCaller,
   gone: AbortSignal,
   use: (client: Client) => Promise<T>,
   { readOnly = false, statementTimeoutMs = settings.server.statementTimeoutMs }: CallOptions,
 ): Promise<T> {
-  const client = await pool.acquire();
+  const client = await pool.acquire(holder);
   let reuse = true;
   const onGone = () => void cancelQuery(client).catch(() => undefined);
   gone.addEventListener('abort', onGone, { once: true });

@@ -28,7 +28,8 @@ export interface ServeOptions {
   readonly onListening?: (url: string) => void;
 }
 
-const POOL_WAIT_MS = 5_000;
+/** Where the database is merely slow, clients wait in turn. */
+const POOL_WAIT_MS = 15_000;
 const POOL_IDLE_MS = 60_000;
 /** How long running answers may take at the end: a supervisor waits some 90 s before it kills. */
 const DRAIN_MS = 10_000;

@@ -9,7 +9,8 @@ import { checkSchema } from '../database/migrate.ts';
 import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
 
-const CONNECT_TIMEOUT_MS = 5_000;
+/** A busy machine takes seconds to start a process for a connection; one that refuses says so at once. */
+const CONNECT_TIMEOUT_MS = 12_000;
 
 /** As whom a connection speaks. */
 export interface ApiLogin {

@@ -35,7 +35,7 @@ export async function sendMetrics(
   const body = new BodyStream(request, reply, MEDIA_TYPES[format]);
   const writer = writerOf(format);
   const sink = asked.allValues ? writer : new ShownValuesSink(writer, asked.metrics ?? []);
-  const sender = new RowSender(context.bigReads, body, writer, SMALL_BYTES);
+  const sender = new RowSender(request, context.bigReads, body, writer, SMALL_BYTES);
   try {
     await context.withCaller(
       request,

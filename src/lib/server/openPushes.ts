@@ -9,8 +9,7 @@ import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
 import { DatabaseStore } from '../push/store.ts';
 import { PUSH_IDLE_MS, type PushAnswer, type PushPart } from '../remote/remoteStore.ts';
-import type { Caller } from './caller.ts';
-import type { ServerContext } from './context.ts';
+import type { HeldCaller, ServerContext } from './context.ts';
 import { HttpProblem } from './problem.ts';
 import { partRows, refusalsOf } from './pushPart.ts';
 
@@ -32,8 +31,8 @@ export class OpenPushes {
   }
 
   /** @throws HttpProblem 503 when too many are open, 409 for one that is not known */
-  async part(caller: Caller, part: PushPart): Promise<PushAnswer> {
-    const key = keyOf(caller, part.push);
+  async part(held: HeldCaller, part: PushPart): Promise<PushAnswer> {
+    const key = keyOf(held, part.push);
     let open = this.#pushes.get(key);
     if (open === undefined) {
       if (part.part > 0) throw unknown();
@@ -48,19 +47,19 @@ export class OpenPushes {
           },
         );
       }
-      open = new OpenPush(this.#context, caller, () => this.#pushes.delete(key));
+      open = new OpenPush(this.#context, held, () => this.#pushes.delete(key));
       this.#pushes.set(key, open);
     }
     return await open.part(part);
   }
 
   /** Committing what was committed is no error. @throws HttpProblem 409 for one that is not known */
-  async end(caller: Caller, push: string, commit: boolean): Promise<void> {
-    const open = this.#pushes.get(keyOf(caller, push));
+  async end(held: HeldCaller, push: string, commit: boolean): Promise<void> {
+    const open = this.#pushes.get(keyOf(held, push));
     if (open !== undefined) return await open.end(push, commit);
     if (!commit) return;
     const { signal } = new AbortController();
-    const done = await this.#context.asCaller(caller, signal, (client) => takePart(client, push, WHOLE));
+    const done = await this.#context.asCaller(held, signal, (client) => takePart(client, push, WHOLE));
     if (done === null) throw unknown();
   }
 
@@ -79,9 +78,9 @@ class OpenPush {
   #ended = false;
   #last: { part: number; answer: Promise<PushAnswer> } | undefined;
 
-  constructor(context: ServerContext, caller: Caller, onEnd: () => void) {
+  constructor(context: ServerContext, held: HeldCaller, onEnd: () => void) {
     this.#done = context
-      .asCaller(caller, this.#gone.signal, (client) => this.#run(client))
+      .asCaller(held, this.#gone.signal, (client) => this.#run(client))
       .finally(() => {
         this.#ended = true;
         clearTimeout(this.#timer);
@@ -185,6 +184,6 @@ function unknown(): HttpProblem {
   );
 }
 
-function keyOf({ user, claims }: Caller, push: string): string {
+function keyOf({ caller: { user, claims } }: HeldCaller, push: string): string {
   return JSON.stringify([user, claims, push]);
 }

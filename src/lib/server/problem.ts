@@ -94,10 +94,8 @@ function databaseProblem(error: pg.DatabaseError, isKnown: boolean): HttpProblem
       cause: error,
     });
   }
-  // As PostgREST reads them: the status stands in the code.
-  if (/^PT4\d\d$/.test(code)) {
-    return new HttpProblem(Number(code.slice(2)), 'REFUSED', message, { hint, cause: error });
-  }
+  // As PostgREST reads them: the status stands in the code. The functions of `api` say 404 of jobs and of nothing else.
+  if (code === 'PT404') return new HttpProblem(404, 'NO_SUCH_JOB', message, { hint, cause: error });
   // Raised by the functions of kw, whose sentences are for callers: raise_exception, a limit that a user reached.
   if (code === 'P0001' || code === '53400') {
     return new HttpProblem(400, 'REFUSED', message, { hint, cause: error });

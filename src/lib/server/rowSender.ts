@@ -2,8 +2,10 @@
  * Sends rows while they are read: what a writer has made goes into the body piece by piece, and an answer that grows large
  * takes its place among the large ones before anything of it is sent.
  */
+import type { FastifyRequest } from 'fastify';
 import type { BigReads } from './bigReads.ts';
 import type { BodyStream } from './bodyStream.ts';
+import { holderOf } from './caller.ts';
 
 /** What is sent at once. */
 const WRITE_BYTES = 64 * 1024;
@@ -14,6 +16,7 @@ interface PendingBytes {
 }
 
 export class RowSender {
+  readonly #request: FastifyRequest;
   readonly #bigReads: BigReads;
   readonly #body: BodyStream;
   readonly #writer: PendingBytes;
@@ -21,7 +24,14 @@ export class RowSender {
   #leave: (() => void) | undefined;
 
   /** `smallBytes`: an answer of more than this is a big one. */
-  constructor(bigReads: BigReads, body: BodyStream, writer: PendingBytes, smallBytes: number) {
+  constructor(
+    request: FastifyRequest,
+    bigReads: BigReads,
+    body: BodyStream,
+    writer: PendingBytes,
+    smallBytes: number,
+  ) {
+    this.#request = request;
     this.#bigReads = bigReads;
     this.#body = body;
     this.#writer = writer;
@@ -49,7 +59,7 @@ export class RowSender {
   }
 
   async #sendBig(): Promise<void> {
-    this.#leave ??= await this.#bigReads.take();
+    this.#leave ??= await this.#bigReads.take(holderOf(this.#request), this.#request.raw.socket);
     await this.#send();
   }
 

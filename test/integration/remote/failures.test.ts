@@ -112,7 +112,7 @@ describe('who asks', () => {
           '    ask an administrator for a token with the role that this needs\n',
       ),
     );
-    const json = await kw(['enable', 'watts', '--device', 'node-1', '--json'], {
+    const json = await kw(['enable', 'watts', '--device', 'node-1', '--json', '--timeout', '30s'], {
       KW_URL: server.url,
       KW_TOKEN: reader,
     });

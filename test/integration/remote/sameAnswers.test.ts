@@ -147,13 +147,19 @@ describe('what is changed, and what is said of it, is the same', () => {
   const ENABLED = 'SELECT device_id, metric_id, job_id, owner FROM kw.promoted_metrics ORDER BY 1, 2';
   const rowsOf = async (sql: string) => (await db.client.query(sql)).rows;
 
+  /** Without a terminal these give up after a second, which a busy machine may need. */
+  const patient = (args: readonly string[]) =>
+    /^(?:enable|disable|start|stop)$/.test(args[args[0] === 'job' ? 1 : 0] ?? '')
+      ? [...args, '--timeout', '30s']
+      : [...args];
+
   /** Runs them one after the other on the database, then through the server from the same state on. */
   async function twice(undo: string, sql: string, commands: readonly { args: string[]; input?: string }[]) {
     const results: unknown[] = [];
     for (const env of [local, remote]) {
       const said: unknown[] = [];
       for (const { args, input = '' } of commands) {
-        said.push(await runKw(args, { env, input }), await rowsOf(sql));
+        said.push(await runKw(patient(args), { env, input }), await rowsOf(sql));
       }
       results.push(said);
       await db.client.query(undo);

@@ -157,10 +157,13 @@ describe('a token', () => {
       1,
       expect.stringMatching(/tokens? of the key \w+ would end\n/),
     ]);
+    const stream = streamEnd(old.token);
     await kw('token', 'key', 'remove', old.key, '--force');
     expect(await refusedAfterMs(old.token)).toBeLessThan(2_000);
     expect(await read(old.token)).toEqual(refusedWith('TOKEN_UNKNOWN_KEY'));
     expect(await read(fresh.token)).toEqual(OK);
+    // What it had open ends too.
+    expect(await stream).toContain('event: end\n');
   });
 
   test('that kw did not sign, or for another site, or that has ended, is refused', async () => {

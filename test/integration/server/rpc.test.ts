@@ -55,7 +55,10 @@ describe('available_metrics', () => {
     );
     expect(job.body).toHaveLength(2);
     expect((await ask('/rpc/available_metrics', ALICE, { at: '2020-12-31T22:59:59' })).body).toEqual([]);
-    expect((await ask('/rpc/available_metrics', ALICE, { params: { job_id: 99 } })).status).toBe(404);
+    expect(await ask('/rpc/available_metrics', ALICE, { params: { job_id: 99 } })).toMatchObject({
+      status: 404,
+      body: { code: 'NO_SUCH_JOB', message: 'there is no job 99' },
+    });
     expect((await ask('/rpc/available_metrics', ALICE, { params: [1] })).body).toEqual({
       message: 'params is no JSON object',
       code: 'BAD_PARAMETER',
@@ -157,7 +160,10 @@ describe('optional metrics', () => {
     ]);
     const bad = await ask('/rpc/enable_metrics', ALICE, { metrics: '(', devices: 'taurus-2' });
     expect([bad.status, bad.body.code]).toEqual([400, 'BAD_PATTERN']);
-    expect((await ask('/rpc/enable_metrics', ALICE, { metrics: 'x', job_id: 99 })).status).toBe(404);
+    expect(await ask('/rpc/enable_metrics', ALICE, { metrics: 'x', job_id: 99 })).toMatchObject({
+      status: 404,
+      body: { code: 'NO_SUCH_JOB', message: 'job 99 of source kw does not run' },
+    });
   });
 
   test('are asked of the schedulers by update_promoted_metrics', async () => {

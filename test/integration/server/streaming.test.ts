@@ -14,6 +14,7 @@ const ROWS = 50_000;
 const ALL = '/rpc/get_metrics?devices=big&start_time=2026-11-20T00:00Z&end_time=2026-11-20T03:00Z';
 const FEW = '/rpc/get_metrics?devices=big&start_time=2026-11-20T00:00Z&end_time=2026-11-20T00:00:01Z';
 const ALICE = as('alice', 'kw_reader');
+const BOB = as('bob', 'kw_reader');
 
 let db: TestDatabase;
 let server: TestServer;
@@ -171,13 +172,30 @@ describe('a query that waits', () => {
     });
   });
 
-  test('leaves others a 503 when all connections wait', async () => {
+  test('leaves other users a 503 when all connections wait, and its own a 429', async () => {
     await whileLocked(async () => {
-      const waiting = Array.from({ length: 4 }, () => open(FEW));
-      while ((await running()) < 4) await new Promise((resolve) => setTimeout(resolve, 20));
-      const refused = await open(FEW);
-      expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '2']);
-      expect(JSON.parse((await bodyOf(refused)).toString()).code).toBe('BUSY');
+      const waiting = [open(FEW), open(FEW), open(FEW, BOB)];
+      while ((await running()) < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+      const [own, other] = await Promise.all([open(FEW), open(FEW, as('carol', 'kw_reader'))]);
+      expect([own.statusCode, own.headers['retry-after']]).toEqual([429, '2']);
+      expect(JSON.parse((await bodyOf(own)).toString()).code).toBe('TOO_MANY_AT_ONCE');
+      expect([other.statusCode, other.headers['retry-after']]).toEqual([503, '2']);
+      expect(JSON.parse((await bodyOf(other)).toString()).code).toBe('BUSY');
+      // The server itself can still ask.
+      expect((await open('/healthz')).statusCode).toBe(200);
+      for (const response of await Promise.all(waiting)) response.destroy();
+    });
+  });
+
+  test('of one user, many at once, does not keep others waiting', async () => {
+    await whileLocked(async () => {
+      const waiting = Array.from({ length: 40 }, () => open(FEW));
+      while ((await running()) < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+      const begunMs = performance.now();
+      const answered = await open('/rpc/jobs', BOB);
+      expect(answered.statusCode).toBe(200);
+      expect(performance.now() - begunMs).toBeLessThan(500);
+      expect(await running()).toBe(2);
       for (const response of await Promise.all(waiting)) response.destroy();
     });
   });

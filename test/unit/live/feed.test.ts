@@ -126,11 +126,12 @@ describe('a feed', () => {
 describe('a hub', () => {
   it('has one feed for equal keys, and bounds', async () => {
     const { state, look, looked } = fakeDatabase();
-    const hub = new LiveHub({ maxFeeds: 2, maxListeners: 3, intervalMs: 5 });
+    const hub = new LiveHub({ maxFeeds: 2, maxFeedsEach: 2, maxListeners: 3, intervalMs: 5 });
     let made = 0;
     const listen = (key: string) =>
       hub.listen(
         key,
+        'alice',
         () => {
           made++;
           return look;
@@ -150,5 +151,21 @@ describe('a hub', () => {
     const { looks } = state;
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect(state.looks).toBe(looks);
+  });
+
+  it('leaves feeds to others', () => {
+    const { look } = fakeDatabase();
+    const hub = new LiveHub({ maxFeeds: 4, maxFeedsEach: 2, maxListeners: 9, intervalMs: 1_000 });
+    const listen = (key: string, holder: string) => hub.listen(key, holder, () => look, listener());
+    const leave = [listen('a', 'alice'), listen('b', 'alice')];
+    expect(() => listen('c', 'alice')).toThrow('you follow 2 selections already');
+    leave.push(listen('a', 'alice'), listen('c', 'bob'));
+    leave.shift()?.();
+    // The other listener of it is still there.
+    expect(() => listen('d', 'alice')).toThrow('you follow 2 selections already');
+    leave.shift()?.();
+    leave.push(listen('d', 'alice'));
+    expect(hub.counts).toEqual({ feeds: 3, listeners: 3 });
+    for (const end of leave) end();
   });
 });

@@ -1,7 +1,6 @@
 /** Finds out who sends a request before any handler runs, and bounds how many requests each may send. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { addressList } from '../../config/serverAccess.ts';
-import type { Caller } from '../caller.ts';
 import type { ServerContext } from '../context.ts';
 import { HttpProblem } from '../problem.ts';
 import { identify } from './identify.ts';
@@ -12,8 +11,11 @@ import { RevocationList } from './revocations.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Whether the caller's token was revoked since its request began: for answers that last. */
-    isRevoked(caller: Caller): Promise<boolean>;
+    /**
+     * Whether who sent this request would still be let in: for answers that last. Not when its token was revoked, has
+     * expired, or has lost its key.
+     */
+    stillHolds(request: FastifyRequest): Promise<boolean>;
   }
 }
 
@@ -27,9 +29,6 @@ export function registerAuthentication(app: FastifyInstance, context: ServerCont
   });
   const rates = rateLimits(app, limits);
   const revocations = new RevocationList(context.pool);
-  app.decorate('isRevoked', async ({ claims }: Caller) =>
-    (await revocations.current()).revoked.has(String(claims.jti)),
-  );
   const options = {
     keyRing,
     revocations,
@@ -37,6 +36,15 @@ export function registerAuthentication(app: FastifyInstance, context: ServerCont
     proxy,
     proxyAddresses: addressList(proxy?.addresses ?? []),
   };
+  app.decorate('stillHolds', async (request: FastifyRequest) => {
+    try {
+      await identify(request, options);
+      return true;
+    } catch (error) {
+      // What cannot be found out now, since the database is away, is asked again.
+      return !(error instanceof HttpProblem && error.status < 500);
+    }
+  });
   app.decorateRequest('caller', null as never);
   app.addHook('onRequest', async (request) => {
     try {

@@ -5,6 +5,7 @@
 import fastifyRateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerAccess } from '../../config/settingsModel.ts';
+import { holderOf } from '../caller.ts';
 import { CLIENT_GONE, HttpProblem } from '../problem.ts';
 
 const WINDOW_MS = 60_000;
@@ -50,12 +51,12 @@ export function rateLimits(app: FastifyInstance, limits: ServerAccess['limits'])
 function countOpen(
   open: Map<string, number>,
   most: number,
-  { caller, ip }: FastifyRequest,
+  request: FastifyRequest,
   { raw }: FastifyReply,
 ): void {
   // It will not say again that it is gone.
   if (raw.destroyed) throw CLIENT_GONE;
-  const who = caller.user === undefined ? `address ${ip}` : `user ${caller.user}`;
+  const who = holderOf(request);
   const now = open.get(who) ?? 0;
   if (now >= most) {
     throw new HttpProblem(429, 'TOO_MANY_AT_ONCE', `more than ${most} requests at the same time`, {

@@ -69,7 +69,7 @@ async function sendRows(
         { readOnly: true },
       ),
   });
-  const sender = new RowSender(context.bigReads, body, writer, SMALL_BYTES);
+  const sender = new RowSender(request, context.bigReads, body, writer, SMALL_BYTES);
   try {
     const asked = readQuery(request.body);
     const notes = await answer(

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { readSql } from '../../packageRoot.ts';
 import { storeRows } from '../../push/store.ts';
 import type { PushAnswer } from '../../remote/remoteStore.ts';
-import type { ServerContext } from '../context.ts';
+import { heldCaller, type ServerContext } from '../context.ts';
 import { readPushEnd, readPushPart } from '../kwCalls.ts';
 import { OpenPushes, takePart } from '../openPushes.ts';
 import { partRows, refusalsOf } from '../pushPart.ts';
@@ -22,7 +22,7 @@ export function registerKwPush(app: FastifyInstance, context: ServerContext): vo
   app.post('/kw/push', { schema: { hide: true } }, (request) =>
     answer(request, async () => {
       const part = readPushPart(request.body);
-      if (part.whole) return await open.part(request.caller, part);
+      if (part.whole) return await open.part(heldCaller(request), part);
       return await context.withCaller(request, async (client): Promise<PushAnswer> => {
         const stored = await takePart(client, part.push, part.part);
         if (stored !== null) return stored;
@@ -39,7 +39,7 @@ export function registerKwPush(app: FastifyInstance, context: ServerContext): vo
   app.post('/kw/push-end', { schema: { hide: true } }, (request) =>
     answer(request, async () => {
       const { push, commit } = readPushEnd(request.body);
-      await open.end(request.caller, push, commit);
+      await open.end(heldCaller(request), push, commit);
       return null;
     }),
   );

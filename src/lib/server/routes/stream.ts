@@ -12,7 +12,7 @@ import type { LookAtWindow } from '../../live/rows.ts';
 import { liveSelection } from '../../live/selection.ts';
 import { nowUs } from '../../time.ts';
 import type { Caller } from '../caller.ts';
-import type { ServerContext } from '../context.ts';
+import { type HeldCaller, heldCaller, type ServerContext } from '../context.ts';
 import { describeRoute } from '../openapi.ts';
 import { Parameters } from '../parameters.ts';
 import { HttpProblem } from '../problem.ts';
@@ -22,7 +22,9 @@ import { manyOf, SELECTION_DESCRIPTIONS } from '../selectionParameters.ts';
 /** Each costs a query a second. */
 const MAX_FEEDS = 50;
 const MAX_CLIENTS = 500;
-/** Then it is looked too whether the token was revoked. */
+/** Of the feeds, those that one user has begun. */
+const MAX_FEEDS_EACH = 25;
+/** Then it is looked too whether the token still holds. */
 const HEARTBEAT_MS = 5_000;
 /** Bytes that wait for a client that does not read. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
@@ -31,12 +33,13 @@ const LOOK_TIMEOUT_MS = 5_000;
 const RETRY_AFTER_S = 30;
 /** Claims that differ between tokens of the same rights. */
 const NOT_RIGHTS = new Set(['exp', 'iat', 'nbf', 'jti']);
-/** Then a client comes again and shows its token, whose key may have been removed. */
+/** Then a client comes again and shows who it is. */
 const MAX_LIFE_MS = 15 * 60_000;
 
 export function registerStream(app: FastifyInstance, context: ServerContext): void {
   const hub = new LiveHub({
     maxFeeds: MAX_FEEDS,
+    maxFeedsEach: MAX_FEEDS_EACH,
     maxListeners: MAX_CLIENTS,
     onError: (error) => context.log.warn({ reason: String(error) }, 'a look of /stream failed'),
   });
@@ -76,10 +79,12 @@ function follow(
   streams: Set<() => void>,
   context: ServerContext,
   selection: LiveSelection,
-  { caller, server, raw: { socket } }: FastifyRequest,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): void {
   const { raw } = reply;
+  const { caller, server } = request;
+  const { socket } = request.raw;
   /** Until the head is sent: rows of a window that is there already come at once. */
   const early: Buffer[] = [];
   let open = false;
@@ -92,8 +97,9 @@ function follow(
     rows: (news) => send(news.encoded(rowsEvent)),
     warning: (message) => send(messageEvent('warning', message)),
   };
+  const held = heldCaller(request);
   const leave = busyAsProblem(() =>
-    hub.listen(keyOf(selection, caller), () => looker(context, selection, caller), listener),
+    hub.listen(keyOf(selection, caller), held.holder, () => looker(context, selection, held), listener),
   );
 
   reply.hijack();
@@ -114,10 +120,7 @@ function follow(
   };
   const heartbeat = setInterval(() => {
     send(HEARTBEAT);
-    server.isRevoked(caller).then(
-      (revoked) => revoked && letGo(),
-      () => undefined,
-    );
+    void server.stillHolds(request).then((holds) => holds || letGo());
   }, HEARTBEAT_MS);
   const expiry = setTimeout(letGo, lifeMs(caller));
   const end = () => raw.end();
@@ -149,10 +152,10 @@ function keyOf(selection: LiveSelection, { role, user, claims }: Caller): string
   return JSON.stringify([selection, role, user, rights]);
 }
 
-function looker(context: ServerContext, selection: LiveSelection, caller: Caller): LookAtWindow {
+function looker(context: ServerContext, selection: LiveSelection, held: HeldCaller): LookAtWindow {
   const look = makeLook(selection);
   return (windowMs, signal) =>
-    context.asCaller(caller, signal, (client) => look(client, windowMs), {
+    context.asCaller(held, signal, (client) => look(client, windowMs), {
       readOnly: true,
       statementTimeoutMs: LOOK_TIMEOUT_MS,
     });
