@@ -4,6 +4,9 @@
 #
 #   KW            the program, if it is not /usr/local/bin/kw or /usr/bin/kw
 #   KW_HOOK_LOG   a local file to log into instead of syslog
+#   KW_HOOK_RUN   the folder of kw job sync --wake, /run/kw-job-sync (see kw-job-sync.service). Where it is there, the sync is
+#                 woken when kw could not be told, and makes that good within seconds; and where many jobs begin or end at
+#                 once, only as many as the machine has processors tell kw themselves: the sync sees all others at once
 #
 # The database is found in /etc/kwollect/kw.yaml, or in KW_DATABASE_URL: Slurm hands no environment on, but a line
 # `export KW_DATABASE_URL=...` in the script does.
@@ -18,9 +21,12 @@ job=${SLURM_HET_JOB_ID:-$SLURM_JOB_ID}
 name=()
 [ -z "$SLURM_ARRAY_TASK_ID" ] || name=(--name "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID")
 
+run=${KW_HOOK_RUN:-/run/kw-job-sync}
+
 # Runs kw with these arguments. What hangs in the kernel cannot be killed, so it is not waited for either.
 tell_kw() {
   local said=
+  turn || return 0
   IFS= read -r -d '' -t 1 said < <(
     if said=$(timeout -s KILL 1 "$KW" "$@" --timeout 900ms 2>&1 >/dev/null); then
       printf 'ok\0'
@@ -28,7 +34,26 @@ tell_kw() {
       printf '%s\0' "${said:-it was not there, or did not answer in time}"
     fi
   )
-  [ "$said" = ok ] || log "job $SLURM_JOB_ID, kw $1 $2: ${said:-it did not answer within a second}"
+  [ "$said" = ok ] && return
+  wake_sync
+  log "job $SLURM_JOB_ID, kw $1 $2: ${said:-it did not answer within a second}"
+}
+
+# Whether this one may tell kw itself. Its place is free again when its last process has ended.
+turn() {
+  local place
+  [ -w "$run" ] || return 0
+  for ((place = $(nproc); place > 0; place--)); do
+    exec 9>"$run/place-$place" || return 0
+    flock -n 9 && return
+  done
+  exec 9>&-
+  wake_sync
+  return 1
+}
+
+wake_sync() {
+  [ ! -w "$run" ] || touch "$run/wake"
 }
 
 log() {

@@ -1,5 +1,5 @@
 /**
- * A real Slurm (Debian's munge, slurmctld, slurmd) for tests: one controller and two nodes of four cores each on this machine,
+ * A real Slurm (Debian's munge, slurmctld, slurmd) for tests: one controller and two nodes of 32 cores each on this machine,
  * everything in one temporary folder, nothing under /etc. As root jobs are submitted by `nobody`; an ordinary user runs
  * it too, and submits himself.
  */
@@ -27,7 +27,7 @@ export const HOOKS = ['PrologSlurmctld', 'EpilogSlurmctld', 'Prolog', 'Epilog'] 
 export type Hook = (typeof HOOKS)[number];
 
 export interface Slurm {
-  /** For whatever runs Slurm's programs. */
+  /** For what kw runs of Slurm's programs. */
   readonly env: { readonly SLURM_CONF: string };
   readonly nodes: readonly string[];
   /** Submits a job that sleeps, as an ordinary user; its number. */
@@ -55,7 +55,11 @@ export async function startSlurm(): Promise<Slurm> {
   for (const name of ['run', 'state', 'hooks', 'log']) mkdirSync(join(folder, name), { mode: 0o755 });
   const ports = [await freePort(), await freePort(), await freePort()];
   const configuration = join(folder, 'slurm.conf');
-  writeFileSync(configuration, slurmConf(folder, ports));
+  // How long programs and nodes wait for an answer. Shorter than Slurm's 10 s, a node that starts many jobs at once takes
+  // one for failed, and is drained; but kw is to say soon that slurmctld is away.
+  writeFileSync(configuration, slurmConf(folder, ports, 10));
+  const client = join(folder, 'client.conf');
+  writeFileSync(client, slurmConf(folder, ports, 4));
   writeFileSync(join(folder, 'cgroup.conf'), 'CgroupAutomount=no\n');
   writeFileSync(join(folder, 'munge.key'), randomBytes(1024), { mode: 0o600 });
   const env = { SLURM_CONF: configuration };
@@ -120,7 +124,7 @@ export async function startSlurm(): Promise<Slurm> {
   await waitUntil(async () => (await run('sinfo', '--noheader', '--format=%T')).trim() === 'idle', 20_000);
 
   return {
-    env,
+    env: { SLURM_CONF: client },
     nodes,
     run,
     job,
@@ -183,7 +187,11 @@ function start(
   return child;
 }
 
-function slurmConf(folder: string, [controllerPort, ...nodePorts]: readonly number[]): string {
+function slurmConf(
+  folder: string,
+  [controllerPort, ...nodePorts]: readonly number[],
+  messageTimeoutS: number,
+): string {
   const user = userInfo().username;
   const file = (...path: string[]) => join(folder, ...path);
   const settings = {
@@ -216,8 +224,7 @@ function slurmConf(folder: string, [controllerPort, ...nodePorts]: readonly numb
     SlurmctldTimeout: 30,
     SlurmdTimeout: 30,
     KillWait: 2,
-    // How long its programs wait for an answer.
-    MessageTimeout: 2,
+    MessageTimeout: messageTimeoutS,
     PrologFlags: 'Alloc',
     // Two slurmd of made-up size on one machine.
     SlurmdParameters: 'config_overrides',
@@ -226,7 +233,7 @@ function slurmConf(folder: string, [controllerPort, ...nodePorts]: readonly numb
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   for (const [index, port] of nodePorts.entries())
     lines.push(
-      `NodeName=n${index + 1} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${port} CPUs=4 RealMemory=500 State=UNKNOWN`,
+      `NodeName=n${index + 1} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${port} CPUs=32 RealMemory=500 State=UNKNOWN`,
     );
   lines.push('PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO', '');
   return lines.join('\n');

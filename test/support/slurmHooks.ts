@@ -19,9 +19,14 @@ export function kwProgram(): { path: string; folder: string; remove: () => void 
 /** The script of the example, with the environment that it would find at a site. */
 export function exampleHook(
   hook: Hook,
-  { program, databaseUrl, log }: { program: string; databaseUrl: string; log: string },
+  {
+    program,
+    databaseUrl,
+    log,
+    hookRun = '/nonexistent',
+  }: { program: string; databaseUrl: string; log: string; hookRun?: string | undefined },
 ): string {
-  return `export KW='${program}' KW_DATABASE_URL='${databaseUrl}' KW_HOOK_LOG='${log}'
+  return `export KW='${program}' KW_DATABASE_URL='${databaseUrl}' KW_HOOK_LOG='${log}' KW_HOOK_RUN='${hookRun}'
 exec '${join(ROOT, 'examples/slurm', hook)}'`;
 }
 

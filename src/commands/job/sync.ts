@@ -14,6 +14,7 @@ export default class JobSync extends KwCommand {
     '<%= config.bin %> job sync --slurm',
     '<%= config.bin %> job sync --slurm --dry-run',
     '<%= config.bin %> job sync --slurm --every 30s',
+    '<%= config.bin %> job sync --slurm --every 30s --wake /run/kw-job-sync/wake',
   ];
   static override flags = {
     slurm: Flags.boolean({ description: 'the scheduler is Slurm', required: true }),
@@ -26,6 +27,12 @@ export default class JobSync extends KwCommand {
       description: 'again and again, at this interval, until SIGTERM',
       helpValue: 'DURATION',
       exclusive: ['dry-run', 'json'],
+    }),
+    wake: Flags.string({
+      description:
+        'do it at once when this file is touched, which prologs do that could not tell kw of a job',
+      helpValue: 'FILE',
+      dependsOn: ['every'],
     }),
     'dry-run': Flags.boolean({ description: 'only say what would change' }),
     'node-map': Flags.file({
@@ -55,7 +62,7 @@ export default class JobSync extends KwCommand {
       );
     };
     if (flags.every !== undefined) {
-      await this.#serve(flags.every, sync);
+      await this.#serve(flags.every, flags.wake, sync);
       return undefined;
     }
     const synced = await sync();
@@ -72,13 +79,19 @@ export default class JobSync extends KwCommand {
     return syncJson(synced);
   }
 
-  async #serve(interval: string, sync: (signal: AbortSignal) => Promise<Synced>): Promise<void> {
-    const [{ every }, { KwError }, { parseDurationMs }, { changeLines, problemLines }] = await Promise.all([
-      import('../../lib/every.ts'),
-      import('../../lib/errors.ts'),
-      import('../../lib/time.ts'),
-      import('../../lib/jobs/slurm/describeSync.ts'),
-    ]);
+  async #serve(
+    interval: string,
+    wakeFile: string | undefined,
+    sync: (signal: AbortSignal) => Promise<Synced>,
+  ): Promise<void> {
+    const [{ every }, { watchWakeFile }, { KwError }, { parseDurationMs }, { changeLines, problemLines }] =
+      await Promise.all([
+        import('../../lib/every.ts'),
+        import('../../lib/jobs/wakeFile.ts'),
+        import('../../lib/errors.ts'),
+        import('../../lib/time.ts'),
+        import('../../lib/jobs/slurm/describeSync.ts'),
+      ]);
     const intervalMs = parseDurationMs(interval);
     if (intervalMs < 1_000 || intervalMs > 86_400_000)
       throw new KwError('--every must be between 1s and 1d', { code: 'BAD_DURATION' });
@@ -86,7 +99,7 @@ export default class JobSync extends KwCommand {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort());
     // The same trouble is told once.
     let told = '';
-    await every(intervalMs, end.signal, async () => {
+    const work = async () => {
       try {
         const synced = await sync(end.signal);
         for (const line of changeLines(synced)) this.logToStderr(line);
@@ -99,6 +112,9 @@ export default class JobSync extends KwCommand {
         if (error.message !== told) this.logToStderr(`kw: ${error.message}`);
         told = error.message;
       }
+    };
+    await every(intervalMs, end.signal, work, (wake) => {
+      if (wakeFile !== undefined) watchWakeFile(wakeFile, wake, end.signal);
     });
   }
 }
