@@ -1,4 +1,5 @@
--- Every value that the collector measured before $2 (microseconds since the epoch) is stored.
+-- The collector lives; every value that it measured before $2 (microseconds since the epoch; null: no news) is stored.
 UPDATE kw.collectors
-SET written_up_to = timestamptz 'epoch' + $2::float8 * interval '1 microsecond', seen_at = clock_timestamp()
+SET written_up_to = coalesce(timestamptz 'epoch' + $2::float8 * interval '1 microsecond', written_up_to),
+  seen_at = clock_timestamp()
 WHERE collector_id = $1

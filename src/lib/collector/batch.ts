@@ -5,30 +5,40 @@
 import { COPY_HEADER, COPY_TRAILER, RowGroup, TemplateCache } from '../database/rowEncoder.ts';
 import { DEFAULT_MAX_FUTURE_US, DEFAULT_MAX_PAST_US, timestampProblem } from '../limits.ts';
 import type { Sample, Series } from '../sample.ts';
+import type { Place } from '../spool/model.ts';
 import type { Column } from './column.ts';
-import { Columns } from './columns.ts';
-
-/** Values that were dropped because the backlog was full. */
-export interface Loss {
-  /** Their first and last timestamps. */
-  readonly fromUs: number;
-  readonly toUs: number;
-  readonly rows: number;
-}
+import { type BatchTimes, Columns } from './columns.ts';
 
 /** One COPY stream with what must be known about it. */
-export interface Batch {
-  /** Number of the batch in this run of the collector, from 1: the ledger's offset. */
-  readonly sequence: number;
+export interface ClosedBatch {
   readonly rows: number;
   /** Header, rows grouped by device, trailer. */
   readonly copy: Buffer;
   /** The UTC days that rows fall into, as days since 1970-01-01: the storage that must exist. */
   readonly days: readonly number[];
+  /** First and last timestamp. */
+  readonly fromUs: number;
+  readonly toUs: number;
   /** Everything that the collector measured before this instant is in this batch or in an earlier one. */
   readonly horizonUs: number;
-  /** What was dropped right before it: recorded with it, since its horizon promises that nothing earlier is missing. */
-  readonly lostBefore?: Loss;
+}
+
+/** What a record of the spool keeps beside the rows. */
+export interface BatchStamp {
+  /** The epoch of shards by which the collector read its devices. */
+  readonly epoch?: number | undefined;
+  /** What must be added to the batch's timestamps to have them on the database's clock. */
+  readonly databaseOffsetUs?: number | undefined;
+}
+
+/** A batch that has its place in the ledger: what the lanes hold and the database stores. */
+export interface Batch extends ClosedBatch, BatchStamp {
+  /** In this order batches of a segment are stored; the ledger knows by it what it has. */
+  readonly place: Place;
+  /** It is on the disk: memory may forget it. */
+  readonly spooled: boolean;
+  /** Start of the run of the collector that read it. */
+  readonly runUs: number;
 }
 
 export interface BatchLimits {
@@ -67,8 +77,7 @@ export class BatchBuilder {
   #sorted: string[] | undefined;
   #rows = 0;
   #bytes = 0;
-  #days = new Set<number>();
-  #sequence = 0;
+  #times: BatchTimes = noTimes();
   /** Values of columns in all batches that were closed. */
   #streamed = 0;
 
@@ -125,8 +134,10 @@ export class BatchBuilder {
         const day = Math.floor(timestampUs / DAY_US);
         dayBeginsUs = day * DAY_US;
         dayEndsUs = dayBeginsUs + DAY_US;
-        this.#days.add(day);
+        this.#times.days.add(day);
       }
+      if (timestampUs < this.#times.fromUs) this.#times.fromUs = timestampUs;
+      if (timestampUs > this.#times.toUs) this.#times.toUs = timestampUs;
       group.add(series, template, timestampUs, value);
       this.#rows++;
       this.#bytes += template.length;
@@ -137,7 +148,7 @@ export class BatchBuilder {
    * Encodes what was gathered, or nothing if there is nothing. Rows are grouped by device and devices sorted: the
    * server then walks the index in order, which was measured to save it a third of its work.
    */
-  close(horizonUs: number): Batch | undefined {
+  close(horizonUs: number): ClosedBatch | undefined {
     this.#streamed += this.#columns.rows;
     const columnBytes = this.#checkColumns();
     const rows = this.rows;
@@ -159,19 +170,19 @@ export class BatchBuilder {
     }
     offset = this.#columns.write(this.#templates, copy, view, offset);
     COPY_TRAILER.copy(copy, offset);
-    const days = [...this.#days].sort((a, b) => a - b);
-    const batch: Batch = { sequence: ++this.#sequence, rows, copy, days, horizonUs };
+    const { fromUs, toUs } = this.#times;
+    const days = [...this.#times.days].sort((a, b) => a - b);
     this.#rows = 0;
     this.#bytes = 0;
-    this.#days.clear();
-    return batch;
+    this.#times = noTimes();
+    return { rows, copy, days, fromUs, toUs, horizonUs };
   }
 
   #checkColumns(): number {
     if (this.#columns.rows === 0) return 0;
     const { nowUs, onRefused } = this.#options;
     const check = { nowUs: nowUs(), limits: this.#limits, templates: this.#templates, onRefused };
-    return this.#columns.check(check, this.#days);
+    return this.#columns.check(check, this.#times);
   }
 
   #groupOf(deviceId: string): RowGroup {
@@ -183,4 +194,8 @@ export class BatchBuilder {
     }
     return device.group;
   }
+}
+
+function noTimes(): BatchTimes {
+  return { days: new Set(), fromUs: Number.POSITIVE_INFINITY, toUs: Number.NEGATIVE_INFINITY };
 }

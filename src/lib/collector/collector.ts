@@ -1,9 +1,9 @@
 /**
  * The collector: reads the devices of a configuration at their instants, and stores every value.
  *
- *   Schedule --tick--> Loop --poll--> Target --result--> Collector --samples--> BatchBuilder --batch--> Writer
+ *   Schedule --tick--> Loop --poll--> Target --result--> Collector --samples--> BatchBuilder --batch--> Lanes <-> spool
  *                  (one period)   (one session)             |                                             |
- *                        Fleet: all targets                 +--> Catalogue, counters --> Reporter         |
+ *                        Fleet: all targets                 +--> Catalogue, counters --> Reporter      Writer
  *                          ^   ^                                                            |             |
  *           configuration -+   +- promotions <------------- DatabaseLink <------------------+--> database <+
  *
@@ -17,29 +17,37 @@ import type { DatabaseTarget } from '../database/connection.ts';
 import type { PollResult, Problem } from '../devices/driver.ts';
 import type { Logger } from '../logger.ts';
 import type { Sample } from '../sample.ts';
-import { Backlog } from './backlog.ts';
-import { BatchBuilder } from './batch.ts';
+import { BatchBuilder, type BatchStamp } from './batch.ts';
+import type { BatchGuard } from './batchGuard.ts';
 import { Catalogue } from './catalogue.ts';
 import { type Clock, systemClock, WallClock } from './clock.ts';
+import type { CollectorSpool } from './collectorSpool.ts';
 import { Complaints } from './complaints.ts';
 import { DatabaseLink } from './databaseLink.ts';
 import { type CollectorIdentity, DatabaseStore } from './databaseStore.ts';
 import { type AnyTarget, Fleet, type FleetChange } from './fleet.ts';
 import { JobSync } from './jobSync.ts';
+import { Lanes } from './lanes.ts';
+import { type Loss, Losses } from './losses.ts';
 import { Maintenance } from './maintenance.ts';
 import { PromotionSet } from './promotions.ts';
 import { Reporter } from './reporter.ts';
 import { Schedule } from './schedule.ts';
 import { type CollectorCounters, type DeviceStatus, deviceStatuses } from './status.ts';
+import type { RefusedRow } from './store.ts';
 import type { StreamSurroundings } from './streamTarget.ts';
 import type { Target } from './target.ts';
 import { Writer } from './writer.ts';
 
 export interface CollectorOptions {
-  readonly settings: Pick<Settings, 'collector' | 'limits'> & Partial<Pick<Settings, 'dataFolder'>>;
+  readonly settings: Pick<Settings, 'collector' | 'limits'> & Partial<Pick<Settings, 'dataFolder' | 'spool'>>;
   readonly database: DatabaseTarget;
   readonly identity: CollectorIdentity;
   readonly logger: Logger;
+  /** Where batches are kept until they are stored; undefined: in memory only. Closed by who opened it. */
+  readonly spool?: CollectorSpool | undefined;
+  /** Which rows are this collector's to store, and what is to be known of a batch to tell; undefined: all are. */
+  readonly guard?: (BatchGuard & { stamp(): BatchStamp }) | undefined;
   /** Nothing is read on a schedule: only by readOnce(). */
   readonly once?: boolean;
   /** How long the database may be silent before its connection is dropped. */
@@ -64,7 +72,7 @@ export class Collector {
   readonly #wallClock: WallClock;
   readonly #schedule: Schedule;
   readonly #builder: BatchBuilder;
-  readonly #backlog: Backlog;
+  readonly #lanes: Lanes;
   readonly #complaints: Complaints;
   readonly #reporter: Reporter;
   readonly #link: DatabaseLink;
@@ -86,7 +94,8 @@ export class Collector {
   });
 
   constructor(options: CollectorOptions) {
-    const { settings, database, identity, logger, once, clock = systemClock, writeTimeoutMs } = options;
+    const { settings, database, identity, logger, spool, guard, once } = options;
+    const { clock = systemClock, writeTimeoutMs } = options;
     this.identity = identity;
     this.#settings = settings;
     this.#logger = logger;
@@ -105,7 +114,18 @@ export class Collector {
         if (url) this.#catalogue.discover(series, url);
       },
     });
-    this.#backlog = new Backlog(settings.collector.bufferBytes, ({ rows }) => this.#lose(rows));
+    this.#lanes = new Lanes({
+      spool: spool?.spool,
+      losses: spool?.losses ?? new Losses(),
+      memorySegment: identity.segment,
+      runUs: identity.startedAtUs,
+      memoryBytes: settings.collector.bufferBytes,
+      drainShare: settings.spool?.drainShare ?? 0.5,
+      monotonicMs,
+      stamp: guard && (() => guard.stamp()),
+      onLost: (loss) => this.#lose(loss),
+      onChange: () => this.writer.wake(),
+    });
     this.fleet = new Fleet({
       schedule: once ? { add: () => ({ cancel() {} }) } : this.#schedule,
       phaseGridMs: settings.collector.phaseGridMs,
@@ -123,15 +143,19 @@ export class Collector {
     });
     this.writer = new Writer({
       clock,
-      backlog: this.#backlog,
-      store: new DatabaseStore(database, identity),
+      lanes: this.#lanes,
+      runUs: identity.startedAtUs,
+      store: new DatabaseStore(database, identity, {
+        guard,
+        setAside: spool && ((refused) => this.#setAside(spool, refused)),
+      }),
       ...(writeTimeoutMs === undefined ? {} : { timeoutMs: writeTimeoutMs }),
       events: {
         onAway: (problem) => {
           logger.warn({ problem }, 'the database takes no values now: they wait here');
         },
         onBack: (awayMs) => {
-          const waiting = this.#backlog.rows;
+          const waiting = this.#lanes.rows;
           logger.info({ awayMs: Math.round(awayMs), waiting }, 'the database takes values again');
         },
         onRefused: (rows) => {
@@ -157,6 +181,9 @@ export class Collector {
     });
     this.#maintenance = new Maintenance(database, logger);
     this.#jobs = new JobSync(database, logger);
+    spool?.listen({
+      onDamaged: ({ segment, offset, bytes, rows }) => this.#lanes.damaged(segment, offset, bytes, rows),
+    });
   }
 
   async start(entries: readonly MetricEntry[]): Promise<void> {
@@ -209,17 +236,22 @@ export class Collector {
    * Stops reading, then writes what was read, for as long as `patienceMs` says when asked then.
    * Resolves to the number of values that could not be written.
    */
-  async stop(patienceMs: () => number): Promise<number> {
+  async stop(patienceMs: () => number, backlogPatienceMs?: number): Promise<number> {
     this.#stopping = true;
     this.#cancelExpiry?.();
     await this.fleet.stopPolling(POLL_PATIENCE_MS);
     this.#schedule.stop();
     await this.fleet.close();
     this.flush();
-    const lost = await this.writer.stop(patienceMs());
+    const lost = await this.writer.stop(patienceMs(), backlogPatienceMs);
     this.#reporter.statusChanged();
     await Promise.all([this.#link.stop(), this.#maintenance.stop(), this.#jobs.stop()]);
     return lost;
+  }
+
+  /** Nothing would be lost if the process ended now. */
+  get isSafe(): boolean {
+    return this.#lanes.isSafe && this.#builder.rows === 0;
   }
 
   counters(): CollectorCounters {
@@ -231,8 +263,10 @@ export class Collector {
       missed,
       read: this.#counted.read + this.#builder.streamed,
       stored: counters.rowsWritten,
-      waiting: this.#backlog.rows + this.#builder.rows,
-      waitingBytes: this.#backlog.bytes,
+      waiting: this.#lanes.rows + this.#builder.rows,
+      waitingBytes: this.#lanes.bytes,
+      spooled: this.#lanes.spooledRows,
+      replayed: counters.rowsReplayed,
       refused: this.#complaints.refused,
       lost: counters.rowsLost,
       refusals: this.#complaints.reasons(),
@@ -324,7 +358,7 @@ export class Collector {
     );
   }
 
-  #lose(rows: number): void {
+  #lose({ rows }: Loss): void {
     this.writer.counters.rowsLost += rows;
     this.#complaints.tell('lost', () =>
       this.#logger.error(
@@ -332,6 +366,17 @@ export class Collector {
         'the buffer is full: the oldest values are lost',
       ),
     );
+  }
+
+  /** A disk that takes nothing must not block the rows that are well. */
+  async #setAside(spool: CollectorSpool, refused: readonly RefusedRow[]): Promise<void> {
+    try {
+      await spool.setAside(refused);
+    } catch (error) {
+      this.#complaints.tell('set aside', () =>
+        this.#logger.error({ problem: (error as Error).message }, 'refused values are not kept'),
+      );
+    }
   }
 
   /** Applies promotions, and again whenever one of them expires. */

@@ -12,6 +12,14 @@ export interface ColumnCheck {
   readonly onRefused: (sample: Sample, problem: string) => void;
 }
 
+/** When the rows of a batch were measured. */
+export interface BatchTimes {
+  /** As days since 1970-01-01. */
+  readonly days: Set<number>;
+  fromUs: number;
+  toUs: number;
+}
+
 const DAY_US = 86_400_000_000;
 
 export class Columns {
@@ -36,8 +44,8 @@ export class Columns {
     return column;
   }
 
-  /** Takes out what cannot be stored; adds the days of the rest to `days`, and returns its size in bytes. */
-  check({ nowUs, limits, templates, onRefused }: ColumnCheck, days: Set<number>): number {
+  /** Takes out what cannot be stored; adds the times of the rest to `times`, and returns its size in bytes. */
+  check({ nowUs, limits, templates, onRefused }: ColumnCheck, times: BatchTimes): number {
     const { maxPastUs, maxFutureUs } = limits;
     const firstUs = nowUs - maxPastUs;
     const lastUs = nowUs + maxFutureUs;
@@ -53,14 +61,14 @@ export class Columns {
         });
         continue;
       }
-      if (!addDays(column, firstUs, lastUs, days)) {
+      if (!addTimes(column, firstUs, lastUs, times)) {
         column.filter((timestampUs, value) => {
           const problem = timestampProblem(timestampUs, nowUs, maxPastUs, maxFutureUs);
           if (problem === undefined) return true;
           onRefused({ series, timestampUs, value }, problem);
           return false;
         });
-        addDays(column, firstUs, lastUs, days);
+        addTimes(column, firstUs, lastUs, times);
       }
       bytes += column.rows * template.length;
     }
@@ -87,18 +95,23 @@ export class Columns {
   }
 }
 
-/** False when a timestamp is out of bounds, NaN included: then the days are not complete. */
-function addDays(column: Column, firstUs: number, lastUs: number, days: Set<number>): boolean {
-  let dayBeginsUs = 0;
-  let dayEndsUs = 0;
+/** False when a timestamp is out of bounds, NaN included: then nothing is added. */
+function addTimes(column: Column, firstUs: number, lastUs: number, times: BatchTimes): boolean {
+  let fromUs = Number.POSITIVE_INFINITY;
+  let toUs = Number.NEGATIVE_INFINITY;
   for (let row = 0; row < column.rows; row++) {
     const timestampUs = column.timestampUs(row);
     if (!(timestampUs >= firstUs && timestampUs <= lastUs)) return false;
-    if (timestampUs >= dayBeginsUs && timestampUs < dayEndsUs) continue;
-    const day = Math.floor(timestampUs / DAY_US);
-    dayBeginsUs = day * DAY_US;
-    dayEndsUs = dayBeginsUs + DAY_US;
-    days.add(day);
+    if (timestampUs < fromUs) fromUs = timestampUs;
+    if (timestampUs > toUs) toUs = timestampUs;
   }
+  if (column.rows === 0) return true;
+  const firstDay = Math.floor(fromUs / DAY_US);
+  const lastDay = Math.floor(toUs / DAY_US);
+  if (lastDay - firstDay <= 1) times.days.add(firstDay).add(lastDay);
+  else
+    for (let row = 0; row < column.rows; row++) times.days.add(Math.floor(column.timestampUs(row) / DAY_US));
+  if (fromUs < times.fromUs) times.fromUs = fromUs;
+  if (toUs > times.toUs) times.toUs = toUs;
   return true;
 }

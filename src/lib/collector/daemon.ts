@@ -15,9 +15,10 @@ import { firstSignal } from '../signals.ts';
 import { systemdNotifier } from '../systemd.ts';
 import { nowUs } from '../time.ts';
 import { Collector } from './collector.ts';
+import { CollectorSpool, spoolFolder } from './collectorSpool.ts';
 import { watchConfig } from './configWatcher.ts';
 import { type Endpoint, openEndpoint } from './endpoint.ts';
-import { holdIdentity } from './identity.ts';
+import { type HeldIdentity, holdIdentity } from './identity.ts';
 import { selfMetrics } from './selfMetrics.ts';
 import { collectorReport } from './statusReport.ts';
 
@@ -50,7 +51,9 @@ export async function runDaemon(options: DaemonOptions): Promise<{ stored: numbe
   await checkDatabase(database, logger);
   const held = await holdIdentity(settings.dataFolder, options.identityName);
   let endpoint: Endpoint | undefined;
+  let spool: CollectorSpool | undefined;
   try {
+    spool = await openSpool(settings, held, options.identityName);
     let collector: Collector | undefined;
     const running = () => {
       if (!collector) throw new Error('not yet');
@@ -63,6 +66,7 @@ export async function runDaemon(options: DaemonOptions): Promise<{ stored: numbe
       database,
       logger,
       once,
+      spool,
       identity: {
         id: held.id,
         segment: held.segment,
@@ -81,9 +85,10 @@ export async function runDaemon(options: DaemonOptions): Promise<{ stored: numbe
     );
     if (once) await collector.readOnce();
     else await untilStopped(collector, options);
-    return await stop(collector, logger);
+    return await stop(collector, logger, once);
   } finally {
     await endpoint?.close();
+    await spool?.spool.close();
     held.release();
   }
 }
@@ -174,10 +179,39 @@ function untilStopped(collector: Collector, options: DaemonOptions): Promise<voi
   });
 }
 
-async function stop(collector: Collector, logger: Logger): Promise<{ stored: number; lost: number }> {
-  const lost = await collector.stop(() => (collector.writer.awayMs === undefined ? DRAIN_MS : DRAIN_AWAY_MS));
-  const { stored } = collector.counters();
+async function openSpool(
+  { spool, dataFolder }: Settings,
+  { id, segment }: HeldIdentity,
+  identityName?: string,
+): Promise<CollectorSpool | undefined> {
+  if (!spool.enabled) return undefined;
+  return CollectorSpool.open(spoolFolder({ spool, dataFolder }, identityName), {
+    ownerId: id,
+    firstSegment: segment,
+    maxBytes: spool.maxBytes,
+    maxAgeMs: spool.maxAgeMs,
+  });
+}
+
+async function stop(
+  collector: Collector,
+  logger: Logger,
+  once: boolean,
+): Promise<{ stored: number; lost: number }> {
+  const patienceMs = () => {
+    if (collector.writer.awayMs === undefined) return DRAIN_MS;
+    return collector.isSafe ? 0 : DRAIN_AWAY_MS;
+  };
+  const lost = await collector.stop(patienceMs, once ? DRAIN_MS : undefined);
+  const { stored, spooled } = collector.counters();
   if (lost > 0) logger.error({ stored, lost }, `${lost} values could not be written and are lost`);
-  else logger.info({ stored }, 'stopped: every value that was read is stored');
+  if (spooled > 0) {
+    logger.warn(
+      { stored, spooled },
+      `stopped: ${spooled} values wait in the spool and are stored at the next start`,
+    );
+  } else if (lost === 0) {
+    logger.info({ stored }, 'stopped: every value that was read is stored');
+  }
   return { stored, lost };
 }

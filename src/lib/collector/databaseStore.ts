@@ -7,15 +7,18 @@ import { type DatabaseTarget, openClient } from '../database/connection.ts';
 import { copyIn } from '../database/copyIn.ts';
 import { COPY_HEADER, COPY_TRAILER, decodeRow, rowOffsets } from '../database/rowEncoder.ts';
 import { readSql } from '../packageRoot.ts';
+import type { Place } from '../spool/model.ts';
 import type { Batch } from './batch.ts';
+import { type BatchGuard, everyRow } from './batchGuard.ts';
+import { type Loss, WHOLE_SEGMENT } from './losses.ts';
+import type { BatchStore, LedgerState, Outcome, RefusedRow, StoreConnection, Work } from './store.ts';
 import { remedyFor } from './writeErrors.ts';
-import type { BatchStore, RefusedRow, StoreConnection, StoreOutcome } from './writer.ts';
 
 /** Who writes: a row of kw.collectors. */
 export interface CollectorIdentity {
   /** UUID. */
   readonly id: string;
-  /** Number of this run, never used again: batches are numbered within it. */
+  /** Number of this run, never used again: without a spool its batches are numbered within it. */
   readonly segment: number;
   readonly name: string;
   readonly host: string;
@@ -40,14 +43,27 @@ const SESSION_SETTINGS = `
 `;
 
 const DAY_MS = 86_400_000;
+/** How often a batch is admitted again because the collectors changed meanwhile. */
+const ADMISSIONS = 5;
+const NO_ROWS = Buffer.concat([COPY_HEADER, COPY_TRAILER]);
+
+export interface DatabaseStoreOptions {
+  readonly guard?: BatchGuard | undefined;
+  /** Keeps rows that the server refuses, before the rest of their batch is committed. */
+  readonly setAside?: ((refused: readonly RefusedRow[]) => Promise<void>) | undefined;
+}
+
+type Stored = Omit<Outcome, 'othersRows'>;
 
 export class DatabaseStore implements BatchStore {
   readonly #target: DatabaseTarget;
   readonly #identity: CollectorIdentity;
+  readonly #options: DatabaseStoreOptions;
 
-  constructor(target: DatabaseTarget, identity: CollectorIdentity) {
+  constructor(target: DatabaseTarget, identity: CollectorIdentity, options: DatabaseStoreOptions = {}) {
     this.#target = target;
     this.#identity = identity;
+    this.#options = options;
   }
 
   async open(): Promise<StoreConnection> {
@@ -60,7 +76,10 @@ export class DatabaseStore implements BatchStore {
       await client.query(readSql('queries/collector_end_leftovers'), [applicationName]);
       const values = [id, name, host, version, startedAtUs, endpoint];
       await client.query(readSql('queries/collector_register'), values);
-      return new DatabaseConnection(client, this.#identity);
+      const { rows } = await client.query(readSql('queries/collector_ledger'), [id]);
+      const { floor, segments } = rows[0] as { floor: number | null; segments: Place[] };
+      const ledger = { floor: floor ?? undefined, places: segments };
+      return new DatabaseConnection(client, this.#identity, ledger, this.#options);
     } catch (error) {
       destroyClient(client);
       throw error;
@@ -76,8 +95,11 @@ export function destroyClient(client: Client): void {
 }
 
 class DatabaseConnection implements StoreConnection {
+  readonly ledger: LedgerState;
   readonly #client: Client;
-  readonly #identity: CollectorIdentity;
+  readonly #id: string;
+  readonly #runUs: number;
+  readonly #options: DatabaseStoreOptions;
   /** Days whose partitions exist, as days since 1970-01-01. */
   readonly #days = new Set<number>();
   readonly #claim = readSql('queries/collector_claim');
@@ -85,34 +107,45 @@ class DatabaseConnection implements StoreConnection {
   readonly #written = readSql('queries/collector_written');
   readonly #storage = readSql('queries/collector_storage');
 
-  constructor(client: Client, identity: CollectorIdentity) {
+  constructor(
+    client: Client,
+    { id, startedAtUs }: CollectorIdentity,
+    ledger: LedgerState,
+    options: DatabaseStoreOptions,
+  ) {
     this.#client = client;
-    this.#identity = identity;
+    this.#id = id;
+    this.#runUs = startedAtUs;
+    this.ledger = ledger;
+    this.#options = options;
   }
 
-  async store(batch: Batch, alive: () => void): Promise<StoreOutcome> {
-    await this.#ensureStorage(batch.days);
-    alive();
-    const whole = await this.#transaction(batch, async () => {
-      await copyIn(this.#client, this.#copy, [batch.copy]);
-      return [];
-    });
-    if (whole) return whole;
-    // Some row is to blame, or a partition that existed was dropped meanwhile.
-    this.#days.clear();
-    await this.#ensureStorage(batch.days);
-    alive();
-    const parts = await this.#transaction(batch, () => this.#copyGoodRows(batch, alive));
-    if (!parts) throw new Error('the database refuses a batch and none of its rows');
-    return parts;
+  async store(work: Work, alive: () => void): Promise<Outcome> {
+    const guard = this.#options.guard ?? everyRow;
+    for (let attempt = 0; attempt < ADMISSIONS; attempt++) {
+      // Before the batches are: then an epoch that comes meanwhile is noticed.
+      const epoch = guard.expectedEpoch;
+      const admitted: Batch[] = [];
+      let othersRows = 0;
+      for (const batch of work.batches) {
+        const own = await guard.admit(batch);
+        othersRows += batch.rows - (own?.rows ?? 0);
+        // Its place is claimed all the same: it is done with.
+        admitted.push(own ?? { ...batch, rows: 0, copy: NO_ROWS, days: [] });
+      }
+      alive();
+      const outcome = await this.#storeAdmitted({ ...work, batches: admitted }, epoch, alive);
+      if (outcome !== 'newer epoch') return { ...outcome, othersRows };
+    }
+    throw new Error('the collectors change faster than a batch can be stored');
   }
 
   async publish(horizonUs: number): Promise<void> {
-    await this.#client.query(this.#written, [this.#identity.id, horizonUs]);
+    await this.#client.query(this.#written, [this.#id, horizonUs]);
   }
 
   async close(): Promise<void> {
-    await this.#client.query(readSql('queries/collector_stopped'), [this.#identity.id]);
+    await this.#client.query(readSql('queries/collector_stopped'), [this.#id]);
     await this.#client.end();
   }
 
@@ -120,45 +153,110 @@ class DatabaseConnection implements StoreConnection {
     destroyClient(this.#client);
   }
 
-  /** Undefined when the server found fault with the rows. */
+  async #storeAdmitted(
+    work: Work,
+    epoch: number | undefined,
+    alive: () => void,
+  ): Promise<Stored | 'newer epoch'> {
+    const days = new Set(work.batches.flatMap((batch) => batch.days));
+    await this.#ensureStorage(days);
+    alive();
+    const whole = await this.#transaction(work, epoch, async (batches) => {
+      await copyIn(this.#client, this.#copy, copyStream(batches));
+      return [];
+    });
+    if (whole !== 'refused') return whole;
+    // Some row is to blame, or a partition that existed was dropped meanwhile.
+    this.#days.clear();
+    await this.#ensureStorage(days);
+    alive();
+    const parts = await this.#transaction(work, epoch, async (batches) => {
+      const refused: RefusedRow[] = [];
+      for (const batch of batches) await this.#copyGoodRows(batch, refused, alive);
+      if (refused.length > 0) await this.#options.setAside?.(refused);
+      return refused;
+    });
+    if (parts === 'refused') throw new Error('the database refuses a batch and none of its rows');
+    return parts;
+  }
+
+  /**
+   * One transaction: what is lost is told, the places are claimed, the rows copied, the horizon moved.
+   * `refused` when the server found fault with the rows; then nothing of it took place.
+   */
   async #transaction(
-    batch: Batch,
-    write: () => Promise<readonly RefusedRow[]>,
-  ): Promise<StoreOutcome | undefined> {
-    const { id, segment } = this.#identity;
+    { batches, losses, horizonUs, floor }: Work,
+    epoch: number | undefined,
+    write: (batches: readonly Batch[]) => Promise<readonly RefusedRow[]>,
+  ): Promise<Stored | 'refused' | 'newer epoch'> {
     await this.#client.query('BEGIN');
-    const claimed = await this.#client.query(this.#claim, [id, segment, batch.sequence]);
-    if (claimed.rowCount === 0) {
+    for (const loss of losses) await this.#tell(loss);
+    const fresh = await this.#claimBatches(batches);
+    if (epoch !== undefined && !(await (this.#options.guard ?? everyRow).hold(this.#client, epoch))) {
       await this.#client.query('ROLLBACK');
-      return { already: true, refused: [] };
+      return 'newer epoch';
     }
-    let refused: readonly RefusedRow[];
-    try {
-      refused = await write();
-    } catch (error) {
-      if (remedyFor(error) !== 'data') throw error;
-      await this.#client.query('ROLLBACK');
-      return undefined;
+    let refused: readonly RefusedRow[] = [];
+    const withRows = fresh.filter(({ rows }) => rows > 0);
+    if (withRows.length > 0) {
+      try {
+        refused = await write(withRows);
+      } catch (error) {
+        if (remedyFor(error) !== 'data') throw error;
+        await this.#client.query('ROLLBACK');
+        return 'refused';
+      }
     }
-    if (batch.lostBefore) {
-      const { fromUs, toUs, rows } = batch.lostBefore;
-      await this.#client.query(readSql('queries/collector_lost'), [id, fromUs, toUs, rows]);
+    const runUs = batches[0]?.runUs;
+    if (runUs === this.#runUs || horizonUs === undefined) {
+      await this.#client.query(this.#written, [this.#id, horizonUs]);
+    } else {
+      const values = [this.#id, runUs, horizonUs];
+      await this.#client.query(readSql('queries/collector_written_past'), values);
     }
-    await this.#client.query(this.#written, [id, batch.horizonUs]);
+    if (floor !== undefined) {
+      await this.#client.query(readSql('queries/collector_floor'), [this.#id, floor]);
+    }
     await this.#client.query('COMMIT');
-    return { already: false, refused };
+    return { alreadyRows: rowsOf(batches) - rowsOf(fresh), refused };
+  }
+
+  /** Marks them as stored, and returns those that were not yet. */
+  async #claimBatches(batches: readonly Batch[]): Promise<readonly Batch[]> {
+    const first = (batches[0] as Batch).place;
+    const last = (batches.at(-1) as Batch).place;
+    if (await this.#isClaimed(first.segment, first.offset, last.offset)) return batches;
+    const { rows } = await this.#client.query(readSql('queries/collector_stored'), [this.#id, first.segment]);
+    const stored = Number(rows[0]?.stored ?? WHOLE_SEGMENT);
+    const fresh = batches.filter(({ place }) => place.offset > stored);
+    const next = fresh[0]?.place;
+    if (next && !(await this.#isClaimed(next.segment, next.offset, last.offset))) {
+      throw new Error('the ledger moves while its row is locked');
+    }
+    return fresh;
+  }
+
+  async #tell({ place, fromUs, toUs, rows, reason }: Loss): Promise<void> {
+    // Told before, by a COMMIT whose answer was lost or by an earlier run.
+    if (!(await this.#isClaimed(place.segment, place.offset, place.offset))) return;
+    const values = [this.#id, fromUs, toUs, rows, reason];
+    await this.#client.query(readSql('queries/collector_lost'), values);
+  }
+
+  async #isClaimed(segment: number, first: number, last: number): Promise<boolean> {
+    const { rowCount } = await this.#client.query(this.#claim, [this.#id, segment, first, last]);
+    return rowCount === 1;
   }
 
   /** Copies what the server takes, halving what it refuses until the rows to blame stand alone. */
-  async #copyGoodRows(batch: Batch, alive: () => void): Promise<RefusedRow[]> {
-    const offsets = rowOffsets(batch.copy);
-    const refused: RefusedRow[] = [];
+  async #copyGoodRows({ copy, place }: Batch, refused: RefusedRow[], alive: () => void): Promise<void> {
+    const offsets = rowOffsets(copy);
     const copyRange = async (first: number, end: number): Promise<void> => {
-      const problem = await this.#tryRows(batch.copy.subarray(offsets[first], offsets[end]));
+      const problem = await this.#tryRows(copy.subarray(offsets[first], offsets[end]));
       alive();
       if (problem === undefined) return;
       if (end - first === 1) {
-        refused.push({ sample: decodeRow(batch.copy, offsets[first] as number), problem });
+        refused.push({ sample: decodeRow(copy, offsets[first] as number), problem, place });
         return;
       }
       const middle = (first + end) >> 1;
@@ -166,7 +264,6 @@ class DatabaseConnection implements StoreConnection {
       await copyRange(middle, end);
     };
     await copyRange(0, offsets.length - 1);
-    return refused;
   }
 
   /** What the server says against these rows, or undefined when it took them. */
@@ -184,7 +281,7 @@ class DatabaseConnection implements StoreConnection {
     return problem;
   }
 
-  async #ensureStorage(days: readonly number[]): Promise<void> {
+  async #ensureStorage(days: Iterable<number>): Promise<void> {
     for (const day of days) {
       if (this.#days.has(day)) continue;
       const first = new Date(day * DAY_MS).toISOString();
@@ -198,4 +295,16 @@ class DatabaseConnection implements StoreConnection {
       this.#days.add(day);
     }
   }
+}
+
+/** The rows of all batches as one stream. */
+function copyStream(batches: readonly Batch[]): Uint8Array[] {
+  const [only] = batches;
+  if (only && batches.length === 1) return [only.copy];
+  const rows = batches.map(({ copy }) => copy.subarray(COPY_HEADER.length, -COPY_TRAILER.length));
+  return [COPY_HEADER, ...rows, COPY_TRAILER];
+}
+
+function rowsOf(batches: readonly Batch[]): number {
+  return batches.reduce((sum, { rows }) => sum + rows, 0);
 }

@@ -33,7 +33,12 @@ export interface CollectorCounters {
   readonly stored: number;
   /** Values that wait for the database, in batches and in the batch that is being gathered. */
   readonly waiting: number;
+  /** Encoded, in memory. */
   readonly waitingBytes: number;
+  /** Those of them that wait on the disk, of earlier runs too. */
+  readonly spooled: number;
+  /** Values that earlier runs left on the disk and this one stored. */
+  readonly replayed: number;
   /** Values that could not be stored: beyond the limits, or refused by the database. */
   readonly refused: number;
   /** Values dropped because the database was away for too long. */

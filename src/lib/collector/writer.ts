@@ -1,71 +1,51 @@
 /**
- * Brings batches into the database, in order, each exactly once, and bridges the times when it is away.
+ * Brings batches into the database, each exactly once, and bridges the times when it is away.
  *
- *   push() --> Backlog --> Writer --> BatchStore (databaseStore.ts)
+ *   push() --> Lanes (lanes.ts) --next()--> Writer --> BatchStore (databaseStore.ts)
  *
  * States:
  *   away      no connection. The next attempt is due after a delay (writeErrors.ts), doubled up to MAX_DELAY_MS.
- *   ready     connected, and no batch waits.
+ *   ready     connected, and nothing is due: no live batch waits, and the backlog is empty or pauses.
  *   writing   one transaction is under way: ledger, rows, COMMIT.
- *   closed    stopped. What the backlog still held is lost, and counted.
+ *   closed    stopped. What the disk has stays there for the next start; what memory alone had is lost, and counted.
  *
  * Transitions:
- *   away    -> ready    connected; whatever an earlier connection of this collector left running was ended
- *   ready   -> writing  a batch waits
- *   writing -> ready    committed, or the ledger says that an earlier attempt was: the batch is forgotten
+ *   away    -> ready    connected; whatever an earlier connection of this collector left running was ended. The first
+ *                       time the ledger says what is stored of what an earlier run left in the spool
+ *   ready   -> writing  something is due
+ *   writing -> ready    committed, or the ledger says that an earlier attempt was: the batches are forgotten
  *   writing -> away     the connection broke, hung for longer than the timeout, or the server refused for a reason
  *                       that has nothing to do with the rows. Whether the COMMIT took place is not known, so the
- *                       batch stays the oldest. The next attempt locks the same row of the ledger: either it sees
+ *                       batches stay the oldest. The next attempt locks the same row of the ledger: either it sees
  *                       the offset of a COMMIT that did take place, or it is the first one.
  *   ready   -> closed   stop() and nothing is left
+ *   away    -> closed   stop() and nothing would be lost: the disk has it
  *   any     -> closed   stop() and its patience is over
  *
  * Rows that the server refuses for what is in them never come here: the store sets them aside within the same
  * transaction and reports them.
  */
-import type { Sample } from '../sample.ts';
-import type { Backlog } from './backlog.ts';
-import type { Batch } from './batch.ts';
+import type { ClosedBatch } from './batch.ts';
 import type { Clock } from './clock.ts';
+import type { Lanes, NextWork } from './lanes.ts';
+import type { BatchStore, RefusedRow, StoreConnection } from './store.ts';
 import { remedyFor } from './writeErrors.ts';
 
-/** A row that the server refused, with its words. */
-export interface RefusedRow {
-  readonly sample: Sample;
-  readonly problem: string;
-}
-
-export interface StoreOutcome {
-  /** The ledger had the batch already: an earlier attempt was stored although its answer never came. */
-  readonly already: boolean;
-  readonly refused: readonly RefusedRow[];
-}
-
-/** A place that takes batches, and tells whether it has them. */
-export interface BatchStore {
-  /** Connects, and ends what an earlier connection left running. */
-  open(): Promise<StoreConnection>;
-}
-
-export interface StoreConnection {
-  /** Stores a batch unless it is stored already. `alive` is called whenever the server answered something. */
-  store(batch: Batch, alive: () => void): Promise<StoreOutcome>;
-  /** Says that everything measured before `horizonUs` is stored, when there is no batch that could say it. */
-  publish(horizonUs: number): Promise<void>;
-  /** Ends the connection in an orderly way. */
-  close(): Promise<void>;
-  /** Drops the connection without a word: it hangs. */
-  destroy(): void;
-}
-
 export interface WriterCounters {
+  /** Rows of this run that are stored. */
   rowsWritten: number;
+  /** Rows of earlier runs that this one stored. */
+  rowsReplayed: number;
+  /** Rows of either that came back from the disk. */
+  rowsDrained: number;
   batchesWritten: number;
-  /** Batches whose COMMIT was in doubt and which the ledger showed to be stored. */
-  batchesInDoubtStored: number;
+  /** Rows whose COMMIT was in doubt and which the ledger showed to be stored. */
+  rowsInDoubtStored: number;
   /** Rows that the server refused for what is in them. */
   rowsRefused: number;
-  /** Rows dropped because the backlog was full, or was not empty at the end. */
+  /** Rows that are another collector's to store. */
+  rowsOfOthers: number;
+  /** Rows that are nowhere any more. */
   rowsLost: number;
   /** Attempts that failed: to connect, or to write. */
   failures: number;
@@ -83,8 +63,10 @@ export interface WriterEvents {
 
 export interface WriterOptions {
   readonly clock: Clock;
-  readonly backlog: Backlog;
+  readonly lanes: Lanes;
   readonly store: BatchStore;
+  /** Start of this run. */
+  readonly runUs: number;
   readonly events: WriterEvents;
   /** How long the server may be silent before the connection is dropped; doubled after each time it was. */
   readonly timeoutMs?: number;
@@ -93,13 +75,18 @@ export interface WriterOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_DELAY_MS = 5_000;
+/** How long stop() goes on with the backlog: what the disk has is safe there. */
+const BACKLOG_PATIENCE_MS = 5_000;
 
 export class Writer {
   readonly counters: WriterCounters = {
     rowsWritten: 0,
+    rowsReplayed: 0,
+    rowsDrained: 0,
     batchesWritten: 0,
-    batchesInDoubtStored: 0,
+    rowsInDoubtStored: 0,
     rowsRefused: 0,
+    rowsOfOthers: 0,
     rowsLost: 0,
     failures: 0,
   };
@@ -112,11 +99,14 @@ export class Writer {
   readonly #timeoutMs: number;
   /** Factor on the timeout: a server that is slow, not gone, must get its chance. */
   #stretch = 1;
-  /** Not yet published, with no batch to publish it. */
-  #horizonUs: number | undefined;
+  /** The ledger was read in this run. */
+  #isReconciled = false;
   #stopping = false;
+  #backlogPatienceOver = false;
   #patienceOver = false;
   #wake: (() => void) | undefined;
+  /** Something came while the writer looked for something to do. */
+  #isWoken = false;
   #connection: StoreConnection | undefined;
   #awaySinceMs: number | undefined;
   #delayMs = 0;
@@ -131,15 +121,18 @@ export class Writer {
     this.#finished = this.#run();
   }
 
-  push(batch: Batch): void {
-    this.#options.backlog.push(batch);
-    this.#horizonUs = undefined;
-    this.#wake?.();
+  push(batch: ClosedBatch): void {
+    this.#options.lanes.push(batch);
   }
 
   /** There was nothing to write: the horizon moves on all the same. */
   advance(horizonUs: number): void {
-    this.#horizonUs = horizonUs;
+    this.#options.lanes.advance(horizonUs);
+  }
+
+  /** Something may be due. */
+  wake(): void {
+    this.#isWoken = true;
     this.#wake?.();
   }
 
@@ -149,19 +142,29 @@ export class Writer {
     return this.#options.clock.monotonicMs() - this.#awaySinceMs;
   }
 
-  /** Writes what waits, for at most `patienceMs`, and ends. Resolves to the number of rows that were lost. */
-  async stop(patienceMs: number): Promise<number> {
-    const { clock, backlog } = this.#options;
-    this.#stopping = true;
-    this.#wake?.();
+  /**
+   * Writes what waits, for at most `patienceMs`, and ends; of what the disk has it leaves the rest there.
+   * Resolves to the number of rows that were lost.
+   */
+  async stop(patienceMs: number, backlogPatienceMs: number = BACKLOG_PATIENCE_MS): Promise<number> {
+    const { clock, lanes } = this.#options;
+    const cancelBacklog = clock.setTimer(backlogPatienceMs, () => {
+      this.#backlogPatienceOver = true;
+      this.wake();
+    });
     const cancel = clock.setTimer(patienceMs, () => {
       this.#patienceOver = true;
       this.#connection?.destroy();
-      this.#wake?.();
+      this.wake();
     });
+    lanes.hurry();
+    this.#stopping = true;
+    void lanes.settled().then(() => this.wake());
+    this.wake();
     await this.#finished;
     cancel();
-    const lost = backlog.clear();
+    cancelBacklog();
+    const lost = lanes.clear();
     this.counters.rowsLost += lost;
     return lost;
   }
@@ -188,41 +191,65 @@ export class Writer {
 
   /** Writes until there is nothing left and stop() was called. Throws when the connection is of no use any more. */
   async #serve(connection: StoreConnection): Promise<void> {
-    const { backlog } = this.#options;
+    const { lanes, clock } = this.#options;
+    if (!this.#isReconciled) lanes.reconcile(connection.ledger);
+    this.#isReconciled = true;
     while (!this.#patienceOver) {
-      const batch = backlog.take();
-      if (batch) {
-        await this.#write(connection, batch);
-      } else if (this.#horizonUs !== undefined) {
-        const horizonUs = this.#horizonUs;
-        this.#horizonUs = undefined;
+      this.#isWoken = false;
+      const mayGoOn = !(this.#stopping && this.#backlogPatienceOver && lanes.isLiveEmpty);
+      const work = mayGoOn ? await lanes.next() : undefined;
+      if (work) {
+        await this.#write(connection, work);
+        continue;
+      }
+      const horizonUs = lanes.takeHorizon();
+      if (horizonUs !== undefined) {
         await this.#limit(connection, () => connection.publish(horizonUs));
         this.#succeed(horizonUs);
-      } else if (this.#stopping) {
+      } else if (this.#stopping && (lanes.isEmpty || !mayGoOn)) {
         await this.#limit(connection, () => connection.close());
         return;
       } else {
-        await this.#sleep(undefined);
+        const dueAtMs = lanes.backlogDueAtMs;
+        await this.#sleep(
+          dueAtMs === undefined ? undefined : Math.max(1, dueAtMs - clock.monotonicMs()),
+          true,
+        );
       }
     }
   }
 
-  async #write(connection: StoreConnection, batch: Batch): Promise<void> {
+  async #write(connection: StoreConnection, work: NextWork): Promise<void> {
     const { counters } = this;
+    const { clock, lanes, runUs } = this.#options;
     this.state = 'writing';
-    const { already, refused } = await this.#limit(connection, (alive) => connection.store(batch, alive));
-    this.#options.backlog.acknowledge();
+    const fromMs = clock.monotonicMs();
+    let outcome: Awaited<ReturnType<StoreConnection['store']>>;
+    try {
+      outcome = await this.#limit(connection, (alive) => connection.store(work, alive));
+    } catch (error) {
+      lanes.failed(work);
+      throw error;
+    }
+    lanes.stored(work, clock.monotonicMs() - fromMs);
     this.state = 'ready';
-    counters.batchesWritten++;
-    counters.rowsWritten += batch.rows - refused.length;
+    const { alreadyRows, othersRows, refused } = outcome;
+    const rows = work.batches.reduce((sum, batch) => sum + batch.rows, 0);
+    const stored = rows - othersRows - refused.length;
+    const isThisRun = work.batches[0]?.runUs === runUs;
+    if (isThisRun) counters.rowsWritten += stored;
+    else counters.rowsReplayed += stored - alreadyRows;
+    if (work.lane === 'backlog') counters.rowsDrained += rows;
+    counters.batchesWritten += work.batches.length;
     counters.rowsRefused += refused.length;
-    if (already) counters.batchesInDoubtStored++;
+    counters.rowsOfOthers += othersRows;
+    counters.rowsInDoubtStored += alreadyRows;
     if (refused.length > 0) this.#options.events.onRefused(refused);
-    this.#succeed(batch.horizonUs);
+    this.#succeed(isThisRun ? work.horizonUs : undefined);
   }
 
-  #succeed(horizonUs: number): void {
-    this.writtenUpToUs = horizonUs;
+  #succeed(horizonUs: number | undefined): void {
+    this.writtenUpToUs = horizonUs ?? this.writtenUpToUs;
     this.#stretch = 1;
     this.#delayMs = 0;
     const awayMs = this.awayMs;
@@ -264,16 +291,21 @@ export class Writer {
     });
   }
 
+  /** While away: whether there is nothing left to wait for. */
   #isOver(): boolean {
-    return this.#patienceOver || (this.#stopping && this.#options.backlog.length === 0);
+    return this.#patienceOver || (this.#stopping && this.#options.lanes.isSafe);
   }
 
-  /** Sleeps until woken; with a delay, for that long: what comes in meanwhile does not shorten it, the end does. */
-  #sleep(delayMs: number | undefined): Promise<void> {
+  /**
+   * Sleeps until woken, or for that long. Away, what comes in meanwhile does not shorten it, the end does; between two
+   * parts of the backlog it does.
+   */
+  #sleep(delayMs: number | undefined, isShortened = false): Promise<void> {
+    if (isShortened && this.#isWoken) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = delayMs === undefined ? undefined : this.#options.clock.setTimer(delayMs, resolve);
       this.#wake = () => {
-        if (delayMs !== undefined && !this.#isOver()) return;
+        if (delayMs !== undefined && !isShortened && !this.#isOver()) return;
         cancel?.();
         resolve();
       };

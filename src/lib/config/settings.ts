@@ -95,10 +95,17 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
     credentials: file?.credentials ?? {},
     collector: {
       name: file?.collector?.name,
-      bufferBytes: file?.collector?.bufferBytes ?? 256e6,
+      bufferBytes: file?.collector?.bufferBytes ?? 128e6,
       flushIntervalMs: file?.collector?.flushIntervalMs ?? 1000,
       batchRows: file?.collector?.batchRows ?? 10_000,
       phaseGridMs: file?.collector?.phaseGridMs ?? 50,
+    },
+    spool: {
+      enabled: file?.spool?.enabled ?? true,
+      folder: file?.spool?.folder && resolve(folder, file.spool.folder),
+      maxBytes: file?.spool?.maxBytes,
+      maxAgeMs: file?.spool?.maxAgeMs ?? 30 * DAY_MS,
+      drainShare: file?.spool?.drainShare ?? 0.5,
     },
     limits: {
       maxPastUs: file?.limits?.maxPastUs ?? DEFAULT_MAX_PAST_US,

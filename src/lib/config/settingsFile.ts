@@ -38,6 +38,7 @@ export interface FileSettings {
   readonly listen?: Settings['listen'] | 'off';
   readonly credentials?: Settings['credentials'] | undefined;
   readonly collector?: Partial<Settings['collector']> | undefined;
+  readonly spool?: Partial<Settings['spool']> | undefined;
   readonly limits?: Partial<Settings['limits']> | undefined;
   readonly jobs?: Partial<Settings['jobs']> | undefined;
   readonly server?: Partial<Settings['server']> | undefined;
@@ -74,6 +75,7 @@ export function readSettingsFile(
     listen: readListen(fields),
     credentials: readCredentials(fields),
     collector: readCollector(fields),
+    spool: readSpool(fields),
     limits: readLimits(fields),
     jobs: readJobs(fields),
     ...readServer(fields),
@@ -94,6 +96,7 @@ const TOP_KEYS = [
   'listen',
   'credentials',
   'collector',
+  'spool',
   'limits',
   'jobs',
   'server',
@@ -210,6 +213,28 @@ function readCollector(fields: Fields): FileSettings['collector'] {
       phaseGridMs: map.duration('phase_grid', 1, 1000),
     })
   );
+}
+
+function readSpool(fields: Fields): FileSettings['spool'] {
+  const map = fields.map('spool');
+  map?.refuseUnknown(['enabled', 'folder', 'max_bytes', 'max_age', 'drain_share']);
+  return (
+    map &&
+    defined({
+      enabled: map.boolean('enabled'),
+      folder: map.text('folder'),
+      maxBytes: map.size('max_bytes', 1e6, 1e15),
+      maxAgeMs: map.duration('max_age', 60_000, 10 * YEAR_MS),
+      drainShare: readShare(map, 'drain_share'),
+    })
+  );
+}
+
+function readShare(map: Fields, key: string): number | undefined {
+  const field = map.get(key);
+  const share = map.number(key);
+  if (field === undefined || share === undefined || (share >= 0.01 && share <= 1)) return share;
+  return map.error(field, `${key} must be a number from 0.01 to 1`, 'write 0.5 for half of the time');
 }
 
 function readLimits(fields: Fields): FileSettings['limits'] {

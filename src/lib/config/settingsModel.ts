@@ -32,11 +32,22 @@ export interface Settings {
   readonly collector: {
     /** Name in `kw status`; undefined is the host's name. */
     readonly name?: string | undefined;
-    /** Encoded batches that wait for the database; the oldest goes when there are more. */
+    /** Encoded batches that memory alone has, since the disk does not take them; the oldest goes when there are more. */
     readonly bufferBytes: number;
     readonly flushIntervalMs: number;
     readonly batchRows: number;
     readonly phaseGridMs: number;
+  };
+  /** Where what was read waits on the disk until it is stored. */
+  readonly spool: {
+    readonly enabled: boolean;
+    /** Absolute: a folder for each identity of this machine is made in it; undefined is the one in the data folder. */
+    readonly folder?: string | undefined;
+    /** Undefined: 10 GiB or half of what is free, whichever is less. */
+    readonly maxBytes?: number | undefined;
+    readonly maxAgeMs: number;
+    /** Share of the time in which what waited may keep the database busy. */
+    readonly drainShare: number;
   };
   readonly limits: {
     readonly maxPastUs: number;

@@ -158,18 +158,6 @@ export function rowOffsets(copy: Buffer): number[] {
   return offsets;
 }
 
-/** The first and the last timestamp in an encoded COPY stream, which must have rows. */
-export function timestampsOf(copy: Buffer): { fromUs: number; toUs: number } {
-  let fromUs = Number.POSITIVE_INFINITY;
-  let toUs = Number.NEGATIVE_INFINITY;
-  for (const offset of rowOffsets(copy).slice(0, -1)) {
-    const timestampUs = timestampAt(copy, offset);
-    if (timestampUs < fromUs) fromUs = timestampUs;
-    if (timestampUs > toUs) toUs = timestampUs;
-  }
-  return { fromUs, toUs };
-}
-
 function timestampAt(copy: Buffer, offset: number): number {
   const high = copy.readInt32BE(offset + TIMESTAMP_OFFSET);
   const low = copy.readUInt32BE(offset + TIMESTAMP_OFFSET + 4);

@@ -1,14 +1,15 @@
 /** Batches into a real database: exactly once, whatever becomes of the connection. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Batch, BatchBuilder } from '../../../src/lib/collector/batch.ts';
+import { type Batch, BatchBuilder, type ClosedBatch } from '../../../src/lib/collector/batch.ts';
 import { type CollectorIdentity, DatabaseStore } from '../../../src/lib/collector/databaseStore.ts';
-import type { StoreConnection } from '../../../src/lib/collector/writer.ts';
+import type { Outcome, StoreConnection, Work } from '../../../src/lib/collector/store.ts';
 import type { Sample } from '../../../src/lib/sample.ts';
 import { testIdentity } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
 import { type HalfOpenProxy, halfOpenProxy } from '../../support/halfOpenProxy.ts';
 
 const NOW_US = Date.now() * 1000;
+const RUN_US = NOW_US - 10e6;
 
 function makeBatches(...contents: Sample[][]): Batch[] {
   const builder = new BatchBuilder({
@@ -17,11 +18,20 @@ function makeBatches(...contents: Sample[][]): Batch[] {
       throw new Error(problem);
     },
   });
-  return contents.map((samples) => {
+  return contents.map((samples, index) => {
     builder.add(samples);
-    return builder.close(NOW_US) as Batch;
+    const closed = builder.close(NOW_US) as ClosedBatch;
+    return { ...closed, place: { segment: 1, offset: index + 1 }, spooled: false, runUs: RUN_US };
   });
 }
+
+/** Stores batches as the writer does. */
+function store(connection: StoreConnection, batches: Batch[], more: Partial<Work> = {}): Promise<Outcome> {
+  const horizonUs = batches.at(-1)?.horizonUs;
+  return connection.store({ batches, losses: [], horizonUs, floor: undefined, ...more }, () => {});
+}
+
+const STORED: Outcome = { alreadyRows: 0, othersRows: 0, refused: [] };
 
 function samples(count: number, device = 'pdu-1', timestampUs = NOW_US): Sample[] {
   return Array.from({ length: count }, (_, index) => ({
@@ -35,14 +45,14 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
   let db: TestDatabase;
   let proxy: HalfOpenProxy;
   let identity: CollectorIdentity;
-  let store: DatabaseStore;
+  let databaseStore: DatabaseStore;
   const open: StoreConnection[] = [];
 
   beforeEach(async () => {
     db = await testDatabase({ flavour });
     proxy = await halfOpenProxy(db.target);
-    identity = testIdentity();
-    store = new DatabaseStore(proxy.target, identity);
+    identity = { ...testIdentity(), startedAtUs: RUN_US };
+    databaseStore = new DatabaseStore(proxy.target, identity);
   });
   afterEach(async () => {
     for (const connection of open.splice(0)) connection.destroy();
@@ -54,7 +64,7 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
   });
 
   async function connect(): Promise<StoreConnection> {
-    const connection = await store.open();
+    const connection = await databaseStore.open();
     open.push(connection);
     return connection;
   }
@@ -74,7 +84,7 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
     }));
     const [batch] = makeBatches(written) as [Batch];
     const connection = await connect();
-    expect(await connection.store(batch, () => {})).toEqual({ already: false, refused: [] });
+    expect(await store(connection, [batch])).toEqual(STORED);
     const { rows } = await db.client.query(
       `SELECT (extract(epoch FROM timestamp) * 1e6)::bigint AS us, device_id, metric_id, value::text, labels
        FROM kw.metrics ORDER BY timestamp`,
@@ -97,10 +107,10 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
   it('stores a batch once that is handed in twice', async () => {
     const [first, second] = makeBatches(samples(10), samples(20)) as [Batch, Batch];
     const connection = await connect();
-    await connection.store(first, () => {});
-    expect(await connection.store(first, () => {})).toEqual({ already: true, refused: [] });
-    await connection.store(second, () => {});
-    expect(await connection.store(first, () => {})).toEqual({ already: true, refused: [] });
+    await store(connection, [first]);
+    expect(await store(connection, [first])).toEqual({ ...STORED, alreadyRows: 10 });
+    await store(connection, [second]);
+    expect(await store(connection, [first])).toEqual({ ...STORED, alreadyRows: 10 });
     expect(await count()).toBe(30);
   });
 
@@ -112,17 +122,17 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
     let broken = 0;
     proxy.judge = (data) => (broken === 0 && data.includes('COMMIT') && ++broken ? verdict : 'pass');
     const connection = await connect();
-    await expect(connection.store(batch, () => {})).rejects.toThrow();
+    await expect(store(connection, [batch])).rejects.toThrow();
     expect(broken).toBe(1);
     const again = await connect();
-    expect(await again.store(batch, () => {})).toEqual({ already: storedAlready === 1, refused: [] });
+    expect(await store(again, [batch])).toEqual({ ...STORED, alreadyRows: storedAlready * 100 });
     expect(await count()).toBe(100);
   });
 
   it('ends what a hanging connection left running, and stores once', async () => {
     const [first, second] = makeBatches(samples(100), samples(50, 'pdu-2')) as [Batch, Batch];
     const connection = await connect();
-    await connection.store(first, () => {});
+    await store(connection, [first]);
     // The server has the rows and the lock on the ledger, and waits for a COMMIT that hangs on the way.
     let hung = false;
     proxy.judge = (data) => {
@@ -132,13 +142,13 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
       }
       return 'pass';
     };
-    const hanging = connection.store(second, () => {});
+    const hanging = store(connection, [second]);
     hanging.catch(() => {});
     await expect.poll(() => hung, { timeout: 5000 }).toBe(true);
     proxy.judge = () => 'pass';
     await proxy.heal();
     const again = await connect();
-    expect(await again.store(second, () => {})).toEqual({ already: false, refused: [] });
+    expect(await store(again, [second])).toEqual(STORED);
     connection.destroy();
     await expect(hanging).rejects.toThrow();
     expect(await count()).toBe(150);
@@ -152,21 +162,21 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
     `);
     const [batch] = makeBatches(samples(100)) as [Batch];
     const connection = await connect();
-    const { already, refused } = await connection.store(batch, () => {});
-    expect(already).toBe(false);
+    const { alreadyRows, refused } = await store(connection, [batch]);
+    expect(alreadyRows).toBe(0);
     expect(refused.map(({ sample, problem }) => [sample.value, problem])).toEqual([
       [7, 'unlucky 7'],
       [13.25, 'unlucky 13.25'],
     ]);
     expect(await count()).toBe(98);
-    expect(await connection.store(batch, () => {})).toEqual({ already: true, refused: [] });
+    expect(await store(connection, [batch])).toEqual({ ...STORED, alreadyRows: 100 });
   });
 
   it('makes room for days that nobody expected', async () => {
     const days = [-400, -30, -1, 0].flatMap((day) => samples(5, `pdu${day}`, NOW_US + day * 86_400e6));
     const [batch] = makeBatches(days) as [Batch];
     const connection = await connect();
-    expect(await connection.store(batch, () => {})).toEqual({ already: false, refused: [] });
+    expect(await store(connection, [batch])).toEqual(STORED);
     expect(await count()).toBe(20);
   });
 

@@ -262,7 +262,7 @@ describe('gaps', () => {
     for (const id of [C1, C2]) await wrote(id, '12:00:00');
     const us = (time: string) => Date.parse(`${day}T${time}Z`) * 1000;
     const lost = (from: string, to: string, samples: number) =>
-      db.client.query(readSql('queries/collector_lost'), [C1, us(from), us(to), samples]);
+      db.client.query(readSql('queries/collector_lost'), [C1, us(from), us(to), samples, 'memory']);
     await lost('10:30:00', '10:31:00', 100);
     await lost('10:31:01', '10:31:30', 20);
     await lost('10:40:00', '10:40:10', 3);

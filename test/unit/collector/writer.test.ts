@@ -1,19 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { Backlog } from '../../../src/lib/collector/backlog.ts';
-import type { Batch } from '../../../src/lib/collector/batch.ts';
+import type { ClosedBatch } from '../../../src/lib/collector/batch.ts';
+import { Lanes } from '../../../src/lib/collector/lanes.ts';
+import { Losses } from '../../../src/lib/collector/losses.ts';
+import type { BatchStore, Outcome, RefusedRow, StoreConnection } from '../../../src/lib/collector/store.ts';
 import { remedyFor } from '../../../src/lib/collector/writeErrors.ts';
-import {
-  type BatchStore,
-  type RefusedRow,
-  type StoreConnection,
-  type StoreOutcome,
-  Writer,
-} from '../../../src/lib/collector/writer.ts';
+import { Writer } from '../../../src/lib/collector/writer.ts';
 import { KwError } from '../../../src/lib/errors.ts';
 import { FakeClock, settle } from '../../support/fakeClock.ts';
 
-function batch(sequence: number): Batch {
-  return { sequence, rows: 10, copy: Buffer.alloc(100), days: [], horizonUs: sequence * 1000 };
+function batch(sequence: number): ClosedBatch {
+  const atUs = sequence * 1000;
+  return { rows: 10, copy: Buffer.alloc(100), days: [], fromUs: atUs, toUs: atUs, horizonUs: atUs };
 }
 
 function sqlError(code: string): Error {
@@ -37,10 +34,14 @@ class FakeStore implements BatchStore {
     await this.connect();
     this.opened++;
     return {
-      store: async ({ sequence }): Promise<StoreOutcome> => {
-        if (this.stored.includes(sequence)) return { already: true, refused: [] };
-        await this.around(() => this.stored.push(sequence));
-        return { already: false, refused: this.refused };
+      ledger: { floor: undefined, places: [] },
+      store: async ({ batches }): Promise<Outcome> => {
+        const fresh = batches.filter(({ place }) => !this.stored.includes(place.offset));
+        const alreadyRows = (batches.length - fresh.length) * 10;
+        if (fresh.length > 0) {
+          await this.around(() => this.stored.push(...fresh.map(({ place }) => place.offset)));
+        }
+        return { alreadyRows, othersRows: 0, refused: this.refused };
       },
       publish: async (horizonUs) => {
         this.published.push(horizonUs);
@@ -60,10 +61,21 @@ function setUp(limitBytes = 1e6) {
   const store = new FakeStore();
   const log: string[] = [];
   const lost: number[] = [];
-  const backlog = new Backlog(limitBytes, (dropped) => lost.push(dropped.sequence));
-  const writer = new Writer({
+  const lanes = new Lanes({
+    spool: undefined,
+    losses: new Losses(),
+    memorySegment: 1,
+    runUs: 0,
+    memoryBytes: limitBytes,
+    drainShare: 0.5,
+    monotonicMs: () => clock.monotonicMs(),
+    onLost: ({ place }) => lost.push(place.offset),
+    onChange: () => writer.wake(),
+  });
+  const writer: Writer = new Writer({
     clock,
-    backlog,
+    lanes,
+    runUs: 0,
     store,
     events: {
       onAway: (problem) => log.push(`away: ${problem}`),
@@ -71,7 +83,7 @@ function setUp(limitBytes = 1e6) {
       onRefused: (rows) => log.push(`refused ${rows.length}`),
     },
   });
-  return { clock, store, writer, backlog, log, lost };
+  return { clock, store, writer, lanes, log, lost };
 }
 
 const never = () => new Promise<never>(() => {});
@@ -113,7 +125,7 @@ describe('Writer', () => {
   });
 
   it('bridges an outage: tries again, tells once, stores everything once and in order', async () => {
-    const { clock, store, writer, log, backlog } = setUp();
+    const { clock, store, writer, log, lanes } = setUp();
     let attempts = 0;
     store.connect = async () => {
       attempts++;
@@ -125,7 +137,7 @@ describe('Writer', () => {
       await clock.advance(1000);
     }
     expect(writer.state).toBe('away');
-    expect(backlog.rows).toBe(600);
+    expect(lanes.rows).toBe(600);
     expect(attempts).toBeGreaterThan(10);
     expect(attempts).toBeLessThan(25);
     store.connect = async () => {};
@@ -151,7 +163,7 @@ describe('Writer', () => {
     writer.push(batch(2));
     await clock.advance(2000);
     expect(store.stored).toEqual([1, 2]);
-    expect(writer.counters).toMatchObject({ rowsWritten: 20, batchesInDoubtStored: 1, failures: 1 });
+    expect(writer.counters).toMatchObject({ rowsWritten: 20, rowsInDoubtStored: 20, failures: 1 });
   });
 
   it('stores a batch once when the connection broke before COMMIT', async () => {
@@ -168,7 +180,7 @@ describe('Writer', () => {
     writer.push(batch(1));
     await clock.advance(2000);
     expect(store.stored).toEqual([1]);
-    expect(writer.counters).toMatchObject({ rowsWritten: 10, batchesInDoubtStored: 0, failures: 1 });
+    expect(writer.counters).toMatchObject({ rowsWritten: 10, rowsInDoubtStored: 0, failures: 1 });
   });
 
   it('drops a connection that hangs, and gives a slow server more time each time', async () => {
@@ -212,7 +224,7 @@ describe('Writer', () => {
   it('reports rows that the server refused, and counts the others as written', async () => {
     const { store, writer, log } = setUp();
     const sample = { series: { deviceId: 'd', metricId: 'm', labels: {} }, timestampUs: 0, value: 0 };
-    store.refused = [{ sample, problem: 'no' }];
+    store.refused = [{ sample, problem: 'no', place: { segment: 1, offset: 1 } }];
     writer.start();
     writer.push(batch(1));
     await settle();

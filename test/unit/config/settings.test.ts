@@ -41,12 +41,19 @@ describe('settings', () => {
         credentials: {},
         collector: {
           name: undefined,
-          bufferBytes: 256e6,
+          bufferBytes: 128e6,
           flushIntervalMs: 1000,
           batchRows: 10_000,
           phaseGridMs: 50,
         },
         limits: { maxPastUs: 315_576_000_000_000, maxFutureUs: 3_600_000_000, labelSetsPerDay: 10_000 },
+        spool: {
+          enabled: true,
+          folder: undefined,
+          maxBytes: undefined,
+          maxAgeMs: 2_592_000_000,
+          drainShare: 0.5,
+        },
         jobs: { runningMaxAgeMs: 2_592_000_000 },
         server: {
           listen: { host: '127.0.0.1', port: 9843 },
@@ -78,6 +85,7 @@ listen: "[::1]:9000"
 credentials:
   bmc: {user: root, password: "\${env:BMC}"}
 collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms}
+spool: {enabled: false, folder: var/spool, max_bytes: 2GiB, max_age: 7d, drain_share: 0.25}
 limits: {max_past: 2y, max_future: 10m, label_sets_per_day: 7}
 jobs: {running_max_age: 60d}
 server:
@@ -109,6 +117,13 @@ server:
       listen: { host: '::1', port: 9000 },
       credentials: { bmc: { user: 'root', password: `\${env:BMC}` } },
       collector: { name: 'east', bufferBytes: 64e6, flushIntervalMs: 500, batchRows: 500, phaseGridMs: 5 },
+      spool: {
+        enabled: false,
+        folder: join(folder, 'var/spool'),
+        maxBytes: 2 ** 31,
+        maxAgeMs: 604_800_000,
+        drainShare: 0.25,
+      },
       limits: { maxPastUs: 63_115_200_000_000, maxFutureUs: 600_000_000, labelSetsPerDay: 7 },
       jobs: { runningMaxAgeMs: 5_184_000_000 },
       server: {
@@ -268,6 +283,15 @@ describe('a mistake in kw.yaml', () => {
     ],
     ['collector: {buffer: 1kB}', '1:21: error: buffer must be from 1MB to 64000MB, and this is "1kB"'],
     [
+      'spool: {drain_share: 0}',
+      '1:22: error: drain_share must be a number from 0.01 to 1 (write 0.5 for half of the time)',
+    ],
+    ['spool: {max_bytes: 1kB}', '1:20: error: max_bytes must be from 1MB to 1000000000MB, and this is "1kB"'],
+    [
+      'spool: {size: 1GB}',
+      '1:9: error: unknown key "size" (known keys: enabled, folder, max_bytes, max_age, drain_share)',
+    ],
+    [
       'collector: {flush_interval: 1}',
       '1:29: error: flush_interval must be a duration, and this is "1" (write 500ms, 2s, 15m, 1h, 30d or 10y)',
     ],
@@ -287,7 +311,7 @@ describe('a mistake in kw.yaml', () => {
     ['- a', '1:1: error: kw.yaml must be a map of settings (write "database_url: ...")'],
     [
       'a: 1\n---\nb: 2',
-      '1:1: error: unknown key "a" (known keys: database_url, url, token, ca_file, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, limits, jobs, server)',
+      '1:1: error: unknown key "a" (known keys: database_url, url, token, ca_file, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, spool, limits, jobs, server)',
     ],
   ])('%j is told with its place', (yaml, expected) => {
     expect(read(yaml).problems[0]).toBe(`DIR/kw.yaml:${expected}`);
