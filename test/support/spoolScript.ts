@@ -2,7 +2,7 @@
  * A run of a spool with everything in it (appends alone and together, rotation, acknowledgement, drops, rows set aside,
  * a disk that fails twice), to be stopped anywhere; and what must be found after it was.
  */
-import { expect } from 'vitest';
+import { deepStrictEqual, ok } from 'node:assert/strict';
 import type { RecordContent, SpoolOptions, StoredRecord } from '../../src/lib/spool/model.ts';
 import type { Spool } from '../../src/lib/spool/spool.ts';
 
@@ -106,13 +106,26 @@ export async function checkRecovered(open: () => Promise<Spool>, notes: readonly
     numbers.push(segment);
   }
   // Each once and in order, and nothing that its caller was told is not in the spool.
-  expect(found).toEqual(appended.filter((name) => found.includes(name)));
-  expect(found.filter((name) => rejected.has(name))).toEqual([]);
+  deepStrictEqual(
+    found,
+    appended.filter((name) => found.includes(name)),
+  );
+  deepStrictEqual(
+    found.filter((name) => rejected.has(name)),
+    [],
+  );
   const promised = named('resolved').filter((name) => !gone.has(name));
-  expect(promised.filter((name) => !found.includes(name))).toEqual([]);
-  expect(spool.counters).toMatchObject({ damages: 0, filesSetAside: 0, filesUnreadable: 0 });
-  expect(spool.newSegmentNumber()).toBeGreaterThan(Math.max(0, ...numbers));
+  deepStrictEqual(
+    promised.filter((name) => !found.includes(name)),
+    [],
+  );
+  const { damages, filesSetAside, filesUnreadable } = spool.counters;
+  deepStrictEqual(
+    { damages, filesSetAside, filesUnreadable },
+    { damages: 0, filesSetAside: 0, filesUnreadable: 0 },
+  );
+  ok(spool.newSegmentNumber() > Math.max(0, ...numbers));
   const place = await spool.append(recordOf('afterwards', 10));
-  expect(place.segment).toBeGreaterThan(Math.max(0, ...numbers));
+  ok(place.segment > Math.max(0, ...numbers));
   await spool.close();
 }
