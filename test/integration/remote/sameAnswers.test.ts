@@ -140,6 +140,58 @@ describe('what is read is the same, byte for byte', () => {
   });
 });
 
+describe('who does not say who they are', () => {
+  const nobody = () => ({ KW_URL: server.url, TZ: 'Europe/Paris' });
+  const setAnonymousRead = (read: boolean) =>
+    db.client.query("UPDATE kw.settings SET value = $1 WHERE name = 'anonymous_read'", [String(read)]);
+
+  it.each<string[]>([
+    ['query', ...TIME, '--format', 'csv'],
+    ['query', ...TIME, '--device', 'node-1', '--every', '1m'],
+    ['query', ...TIME, '--summary', '--format', 'csv'],
+    ['query', '--job', 'kw:41', '--format', 'json'],
+    ['query', '--device', 'nodd-1', ...TIME],
+    ['export', 'csv', ...TIME, '--output', '-'],
+    ['metrics', '--job', 'kw:41'],
+    ['metrics', '--json'],
+    ['job', 'list', '--all'],
+    ['job', 'show', '--job', 'oar:41', '--json'],
+    ['enabled'],
+  ])('reads as users do where the site lets anybody: %j', async (...args) => {
+    await setAnonymousRead(true);
+    const [known, unknown] = await Promise.all([
+      runKw(args, { env: { ...remote, TZ: 'Europe/Paris' } }),
+      runKw(args, { env: nobody() }),
+    ]);
+    expect(unknown).toEqual(known);
+    expect(known.code).toBe(0);
+    expect(known.stdout + known.stderr).not.toBe('');
+  });
+
+  it('changes nothing there, and elsewhere reads nothing', async () => {
+    const refused = {
+      code: 1,
+      stdout: '',
+      stderr:
+        `kw: the server ${server.url} wants to know who you are\n` +
+        '    set KW_TOKEN; who runs the server makes tokens with kw token create\n',
+    };
+    const writing = [
+      ['push', 'my_metric', '1', '--device', 'node-1'],
+      ['delete', 'my_metric', '--device', 'node-1', ...TIME],
+      ['enable', 'temp', '--job', '42', '--force', '--timeout', '30s'],
+      ['disable', '--all', '--timeout', '30s'],
+      ['job', 'start', '--job', '79', '--nodes', 'node-1', '--timeout', '30s'],
+      ['job', 'stop', '--job', '42', '--timeout', '30s'],
+    ];
+    await setAnonymousRead(true);
+    for (const args of writing) expect(await runKw(args, { env: nobody() })).toEqual(refused);
+    await setAnonymousRead(false);
+    for (const args of [['query', ...TIME], ['metrics'], ['job', 'list'], ['enabled']])
+      expect(await runKw(args, { env: nobody() })).toEqual(refused);
+  });
+});
+
 describe('what is changed, and what is said of it, is the same', () => {
   const PUSHED =
     "SELECT device_id, metric_id, value, labels FROM kw.metrics WHERE metric_id LIKE 'my_%' ORDER BY 1, 2, 3";
