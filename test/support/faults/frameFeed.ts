@@ -8,7 +8,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 
-const FRAMES_PER_SECOND = 50;
+export const FRAMES_PER_SECOND = 50;
 const FRAME_MS = 1000 / FRAMES_PER_SECOND;
 
 /** The frames that went to one connection, first and last included. */

@@ -1,5 +1,6 @@
 /** What the database has of a load (load.ts), in the words of the guarantees: how many rows, none twice, in order, what is missing. */
 import type { Client } from 'pg';
+import type { SentRun } from './frameFeed.ts';
 import { METRICS } from './polledAgents.ts';
 
 /** Numbers between two that are stored, both excluded. */
@@ -68,4 +69,45 @@ export async function storedIn(client: Client): Promise<Stored> {
     polled: polled.rows,
     streamed: streamed.rows,
   };
+}
+
+/** What is missing of the frames that went to one connection, at the ports of its wattmeter. */
+export interface MissingFrames {
+  readonly run: SentRun;
+  /** Frames at its end, of the port that misses most. */
+  readonly atEnd: number;
+  /** Rows missing elsewhere, of all ports. */
+  readonly elsewhere: number;
+}
+
+export function missingFrames(
+  { streamed }: Stored,
+  runs: readonly SentRun[],
+  ports: number,
+): MissingFrames[] {
+  const devices = new Map(streamed.map((device) => [device.device, device]));
+  return runs.map((run) => {
+    let atEnd = 0;
+    let elsewhere = 0;
+    for (let port = 0; port < ports; port++) {
+      for (const [first, last] of missingOf(devices.get(`${run.wattmeter}-port${port}`), run)) {
+        if (last === run.last) atEnd = Math.max(atEnd, last - first + 1);
+        else elsewhere += last - first + 1;
+      }
+    }
+    return { run, atEnd, elsewhere };
+  });
+}
+
+/** First and last of each piece of a run that is not stored. */
+function missingOf(device: StoredDevice | undefined, run: SentRun): [number, number][] {
+  if (!device) return [[run.first, run.last]];
+  const holes: [number, number][] = [
+    [run.first, device.first - 1],
+    ...device.gaps.map(({ after, before }): [number, number] => [after + 1, before - 1]),
+    [device.last + 1, run.last],
+  ];
+  return holes
+    .map(([first, last]): [number, number] => [Math.max(first, run.first), Math.min(last, run.last)])
+    .filter(([first, last]) => first <= last);
 }
