@@ -158,7 +158,14 @@ export function rowOffsets(copy: Buffer): number[] {
   return offsets;
 }
 
-function timestampAt(copy: Buffer, offset: number): number {
+/** The bytes of the device_id of the row at `offset`, not copied. */
+export function deviceBytesAt(copy: Buffer, offset: number): Buffer {
+  const start = offset + TEXT_OFFSET + 4;
+  return copy.subarray(start, start + copy.readInt32BE(offset + TEXT_OFFSET));
+}
+
+/** Microseconds since the epoch, of the row at `offset`. */
+export function timestampAt(copy: Buffer, offset: number): number {
   const high = copy.readInt32BE(offset + TIMESTAMP_OFFSET);
   const low = copy.readUInt32BE(offset + TIMESTAMP_OFFSET + 4);
   return high * TWO_TO_32 + low + POSTGRES_EPOCH_US;

@@ -230,6 +230,8 @@ interface DriverBase<U extends DeviceUrl> {
   readonly urlForm: string;
   /** Whether a URL asks for a metric; left out by protocols whose entries give one metric each. */
   asksFor?(url: U, metricId: string): boolean;
+  /** Whether what a URL names hangs on this machine, so that no collector elsewhere could read it. */
+  isLocal?(url: U): boolean;
   /** @throws DeviceUrlError */
   parseUrl(text: string, context: UrlContext): U;
   /**

@@ -12,6 +12,7 @@ export const wattmeterDriver: StreamDriver<WattmeterUrl> = {
   urlForm: URL_FORM,
   defaultPeriodsMs: PERIODS_MS,
   parseUrl: parseWattmeterUrl,
+  isLocal: ({ scheme }) => scheme !== 'wattmetre+tcp',
   openStream: (_deviceId, url, context, sink) => new WattmeterStream(url, context, sink),
 };
 

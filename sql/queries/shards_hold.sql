@@ -1,0 +1,2 @@
+-- The last epoch.
+SELECT kw.shard_hold() AS epoch

@@ -1,0 +1,1 @@
+SELECT fingerprint, keys FROM kw.shard_offers WHERE fingerprint = ANY ($1::text[])
