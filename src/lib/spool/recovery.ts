@@ -14,18 +14,12 @@
  */
 import { join } from 'node:path';
 import type { Crc32c } from './crc32c.ts';
-import type { SpoolFile, SpoolFiles } from './files.ts';
-import {
-  decodeHeader,
-  encodeHeader,
-  HEADER_BYTES,
-  RecordCodec,
-  type SegmentHeader,
-  segmentOf,
-} from './format.ts';
+import type { SpoolFiles } from './files.ts';
+import { encodeHeader, HEADER_BYTES, segmentOf } from './format.ts';
 import type { SetAsideReason } from './model.ts';
-import { type Damage, type Found, RecordReader } from './recordReader.ts';
+import type { Damage } from './recordReader.ts';
 import { Segment } from './segment.ts';
+import { damagesIn, type Scan, scanSegment, withoutCutOff } from './segmentScan.ts';
 
 export interface Recovered {
   /** Oldest first; all closed. */
@@ -68,7 +62,9 @@ export async function recover(
   for (const name of ours) {
     const path = join(folder, name);
     const isLast = name === ours.at(-1);
-    const findings = await look(files, path, segmentOf(name) as number, ownerId, isLast, crc32c);
+    const scan = await scanSegment(files, path, { ownerId, withBodies: isLast }, crc32c);
+    if (scan === undefined) continue;
+    const findings = judge(path, ownerId, isLast, scan, crc32c);
     const { segment, verdict, newHeader, size = 0 } = findings;
     if (findings.isUnreadable) {
       unreadable.push(name);
@@ -91,90 +87,30 @@ export async function recover(
   return { segments, damages, tornBytes, setAside, unreadable, lastNumber: Math.max(0, ...numbers) };
 }
 
-async function look(
-  files: SpoolFiles,
-  path: string,
-  number: number,
-  ownerId: string,
-  isLast: boolean,
-  crc32c: Crc32c,
-): Promise<Findings> {
-  let file: SpoolFile;
-  try {
-    file = await files.open(path, 'read');
-  } catch {
-    return { isUnreadable: true };
+/** What must be done about a file, and what it holds. */
+function judge(path: string, ownerId: string, isLast: boolean, scan: Scan, crc32c: Crc32c): Findings {
+  const { segment: number, size } = scan;
+  if (scan.kind !== 'segment')
+    return scan.kind === 'unreadable' ? { isUnreadable: true } : { verdict: scan.kind };
+  const { changedAtMs, createdAtUs, isHeaderDamaged, parts } = scan;
+  const segment = new Segment(number, path, createdAtUs, changedAtMs);
+  segment.closed = true;
+  const { kept, damages } = isLast ? withoutCutOff(scan) : { kept: parts, damages: damagesIn(parts) };
+  for (const { kind, end, rows } of kept) {
+    if (kind === 'record') segment.add(end, rows ?? 0);
+    segment.bytes = end;
   }
-  try {
-    const size = await file.size();
-    const changedAtMs = await file.changedAtMs();
-    const header = await readHeader(file, crc32c);
-    if (header === 'unknown version') return { verdict: 'unknown-version' };
-    if (header !== 'damaged' && header.ownerId !== ownerId.toLowerCase()) return { verdict: 'other-owner' };
-    if (header !== 'damaged' && header.segment !== number) return { verdict: 'misnamed' };
-    const createdAtUs = header === 'damaged' ? Math.round(changedAtMs * 1000) : header.createdAtUs;
-    const segment = new Segment(number, path, createdAtUs, changedAtMs);
-    segment.closed = true;
-    const reader = new RecordReader(file, new RecordCodec(ownerId, number, crc32c), HEADER_BYTES, size);
-    const { parts, synced } = await readAll(reader, isLast);
-    const cutOff = isLast ? parts.findIndex(({ kind, start }) => kind !== 'record' && start >= synced) : -1;
-    const kept = cutOff < 0 ? parts : parts.slice(0, cutOff);
-    const damages: Damage[] = kept.filter(({ kind }) => kind !== 'record');
-    for (const { kind, end, rows } of kept) {
-      if (kind === 'record') segment.add(end, rows ?? 0);
-      segment.bytes = end;
-    }
-    if (segment.records === 0) {
-      const isCutOff = header !== 'damaged' && damages.length === 0;
-      return { verdict: isCutOff || (await isEmpty(file, size)) ? 'remove' : 'damaged', size };
-    }
-    if (header === 'damaged') damages.unshift({ start: 0, end: HEADER_BYTES, rows: undefined });
-    const newHeader =
-      header === 'damaged' ? encodeHeader({ ownerId, segment: number, createdAtUs }, crc32c) : undefined;
-    return { segment, damages, size, newHeader };
-  } catch {
-    return { isUnreadable: true };
-  } finally {
-    await file.close();
+  if (segment.records === 0) {
+    const isCutOff = size <= HEADER_BYTES || scan.isZero || (!isHeaderDamaged && damages.length === 0);
+    return { verdict: isCutOff ? 'remove' : 'damaged', size };
   }
-}
-
-async function readHeader(
-  file: SpoolFile,
-  crc32c: Crc32c,
-): Promise<SegmentHeader | 'unknown version' | 'damaged'> {
-  const bytes = Buffer.alloc(HEADER_BYTES);
-  try {
-    return decodeHeader(bytes.subarray(0, await file.read(bytes, 0)), crc32c);
-  } catch {
-    return 'damaged';
-  }
-}
-
-/** All that the file holds, and how much of it was on the disk before its last write. Damaged bodies are damage. */
-async function readAll(
-  reader: RecordReader,
-  withBodies: boolean,
-): Promise<{ parts: Found[]; synced: number }> {
-  const parts: Found[] = [];
-  let synced = 0;
-  for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
-    if (found.kind === 'record') synced = Math.max(synced, found.synced);
-    if (found.kind !== 'record' || !withBodies || (await reader.body(found))) parts.push(found);
-    else parts.push({ kind: 'damage', start: found.start, end: found.end, rows: found.rows });
-  }
-  return { parts, synced };
-}
-
-/** No longer than a header, or nothing but zeros, as a file system leaves a file whose data never came to the disk. */
-async function isEmpty(file: SpoolFile, size: number): Promise<boolean> {
-  if (size <= HEADER_BYTES) return true;
-  const block = Buffer.alloc(64 * 1024);
-  for (let position = 0; position < size; position += block.length) {
-    const bytes = await file.read(block, position);
-    if (block.subarray(0, bytes).some((byte) => byte !== 0)) return false;
-  }
-  return true;
+  if (!isHeaderDamaged) return { segment, damages, size };
+  return {
+    segment,
+    damages: [{ start: 0, end: HEADER_BYTES, rows: undefined }, ...damages],
+    size,
+    newHeader: encodeHeader({ ownerId, segment: number, createdAtUs }, crc32c),
+  };
 }
 
 async function mend(
