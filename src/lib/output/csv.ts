@@ -12,10 +12,15 @@ export function csvField(text: string): string {
 
 export class CsvWriter extends PreparedRows implements RowWriter {
   readonly #shortTimestamps: boolean;
+  readonly #numbersOnly: boolean;
 
-  /** `shortTimestamps`: with no more decimals than there are, as PostgreSQL writes them; otherwise six. */
-  constructor({ summary = false, shortTimestamps = false } = {}) {
+  /**
+   * `shortTimestamps`: with no more decimals than there are, as PostgreSQL writes them; otherwise six. `numbersOnly`: the
+   * field of a value that is no finite number is empty, as of SQL's NULL; otherwise it is NaN, Infinity or -Infinity.
+   */
+  constructor({ summary = false, shortTimestamps = false, numbersOnly = false } = {}) {
     super();
+    this.#numbersOnly = numbersOnly;
     this.#shortTimestamps = shortTimestamps;
     this.out.text(`${(summary ? SUMMARY_COLUMNS : COLUMNS).join(',')}\n`);
   }
@@ -26,7 +31,7 @@ export class CsvWriter extends PreparedRows implements RowWriter {
     if (this.#shortTimestamps) out.shortTimestamp(timestampUs);
     else out.timestamp(timestampUs);
     out.bytes(prepared.head);
-    out.number(value);
+    if (!this.#numbersOnly || Number.isFinite(value)) out.number(value);
     out.bytes(prepared.tail);
     if (summary) {
       for (const figure of [summary.min, summary.max, summary.count, summary.countNotFinite]) {

@@ -67,6 +67,6 @@ export async function sendMetrics(
 function writerOf(format: Format): RowWriter {
   const shortTimestamps = true;
   return format === 'csv'
-    ? new CsvWriter({ shortTimestamps })
+    ? new CsvWriter({ shortTimestamps, numbersOnly: true })
     : new JsonWriter({ array: format === 'json', shortTimestamps });
 }

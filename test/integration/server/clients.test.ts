@@ -169,7 +169,19 @@ describe('Alumet, reading', () => {
         labels: { value_str: 'on' },
       },
     ]);
-    expect(await rows(`/stable/sites/lyon/metrics?${time}&nan=null`)).toHaveLength(5);
+    const everything = `/stable/sites/lyon/metrics?${time}&nan=null`;
+    const values = (await rows(everything)).map(({ value }) => value);
+    expect(values).toHaveLength(5);
+    const read = async (accept: string) =>
+      (await (await fetch(`${server.url}${everything}`, { headers: { ...READER, accept } })).text())
+        .trimEnd()
+        .split('\n');
+    const lines = await read('application/x-ndjson');
+    expect(lines.map((line) => JSON.parse(line).value)).toEqual(values);
+    // As PostgREST writes NULL.
+    const fields = (await read('text/csv')).slice(1).map((line) => line.split(',')[3]);
+    expect(fields).toEqual(values.map((value) => (value === null ? '' : String(value))));
+    expect(fields.filter((field) => field === '')).toHaveLength(2);
   });
 });
 

@@ -10,7 +10,11 @@ import type { RowSeries, RowSink } from '../../../src/lib/output/row.ts';
 const S = 1e6;
 
 let ids = 0;
-function series(deviceId: string, metricId: string, labels: Record<string, string> = {}): RowSeries {
+function series(
+  deviceId: string,
+  metricId: string,
+  labels: Record<string, string | string[]> = {},
+): RowSeries {
   return { id: ids++, deviceId, metricId, labels: JSON.stringify(labels) };
 }
 
@@ -92,7 +96,20 @@ describe('rates', () => {
     rate.row(0, series('a', 'm', { cpu: '0' }), 10);
     rate.row(0, series('a', 'm', { cpu: '1' }), 1000);
     rate.row(1 * S, series('a', 'm', { cpu: '0', _metric_scrape_time: '17' }), 11);
+    rate.end();
     expect(out.rows.map(([, , , value]) => value)).toEqual([1]);
+  });
+
+  it('take the lowest of several values at one instant, and keep what others measure for a device apart', () => {
+    const out = new Collected();
+    const rate = new RateSink(out);
+    rate.row(0, series('a', 'm', { _timestamp: '1' }), 10);
+    rate.row(0, series('a', 'm', { _device_orig: ['p1'] }), 500);
+    rate.row(1 * S, series('a', 'm', { _timestamp: '2' }), 90);
+    rate.row(1 * S, series('a', 'm', { _device_orig: ['p2'] }), 503);
+    rate.row(1 * S, series('a', 'm', { _timestamp: '3' }), 12);
+    rate.end();
+    expect(out.rows.map(([, , , value]) => value)).toEqual([2, 3]);
   });
 
   it('never reach over a time in which the device belonged to others', () => {
