@@ -107,6 +107,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       maxAgeMs: file?.spool?.maxAgeMs ?? 30 * DAY_MS,
       drainShare: file?.spool?.drainShare ?? 0.5,
     },
+    pushSpool: { maxBytes: file?.pushSpool?.maxBytes },
     limits: {
       maxPastUs: file?.limits?.maxPastUs ?? DEFAULT_MAX_PAST_US,
       maxFutureUs: file?.limits?.maxFutureUs ?? DEFAULT_MAX_FUTURE_US,

@@ -39,6 +39,7 @@ export interface FileSettings {
   readonly credentials?: Settings['credentials'] | undefined;
   readonly collector?: Partial<Settings['collector']> | undefined;
   readonly spool?: Partial<Settings['spool']> | undefined;
+  readonly pushSpool?: Settings['pushSpool'] | undefined;
   readonly limits?: Partial<Settings['limits']> | undefined;
   readonly jobs?: Partial<Settings['jobs']> | undefined;
   readonly server?: Partial<Settings['server']> | undefined;
@@ -76,6 +77,7 @@ export function readSettingsFile(
     credentials: readCredentials(fields),
     collector: readCollector(fields),
     spool: readSpool(fields),
+    pushSpool: readPushSpool(fields),
     limits: readLimits(fields),
     jobs: readJobs(fields),
     ...readServer(fields),
@@ -97,6 +99,7 @@ const TOP_KEYS = [
   'credentials',
   'collector',
   'spool',
+  'push_spool',
   'limits',
   'jobs',
   'server',
@@ -235,6 +238,12 @@ function readShare(map: Fields, key: string): number | undefined {
   const share = map.number(key);
   if (field === undefined || share === undefined || (share >= 0.01 && share <= 1)) return share;
   return map.error(field, `${key} must be a number from 0.01 to 1`, 'write 0.5 for half of the time');
+}
+
+function readPushSpool(fields: Fields): FileSettings['pushSpool'] {
+  const map = fields.map('push_spool');
+  map?.refuseUnknown(['max_bytes']);
+  return map && { maxBytes: map.size('max_bytes', 64e3, 1e12) };
 }
 
 function readLimits(fields: Fields): FileSettings['limits'] {

@@ -49,6 +49,11 @@ export interface Settings {
     /** Share of the time in which what waited may keep the database busy. */
     readonly drainShare: number;
   };
+  /** Values that `kw push --spool` keeps until they are stored. */
+  readonly pushSpool: {
+    /** Undefined: 1 GiB or half of what is free. */
+    readonly maxBytes?: number | undefined;
+  };
   readonly limits: {
     readonly maxPastUs: number;
     readonly maxFutureUs: number;

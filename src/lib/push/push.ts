@@ -30,6 +30,8 @@ export interface PushReport {
   readonly refusals: readonly Refusal[];
   /** Labels that were left out because they begin with `_`. */
   readonly removedLabels: number;
+  /** With --spool: rows that wait on the disk. */
+  readonly spooled?: number | undefined;
 }
 
 export interface PushOptions {
@@ -41,6 +43,8 @@ export interface PushOptions {
   readonly allOrNothing?: boolean | undefined;
   /** Its abortion, with the name of a signal as the reason, ends the reading; whole lines before it are stored. */
   readonly interrupt?: AbortSignal | undefined;
+  /** What the store does with rows, for messages: they `are stored` unless told. */
+  readonly done?: string | undefined;
   /** Called for each refusal, as soon as it is known: not always in the order of the lines. */
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
   /** Called after each batch. */
@@ -104,6 +108,11 @@ export async function pushRow(
 ): Promise<PushReport> {
   const run = new PushRun(store, options);
   return await run.finish(() => run.add(row));
+}
+
+/** The report of an empty input. */
+export async function pushNothing(store: PushStore, options: PushOptions): Promise<PushReport> {
+  return await new PushRun(store, options).finish(async () => {});
 }
 
 class PushRun {
@@ -223,22 +232,29 @@ class PushRun {
       );
     }
     if (this.#stored === 0) return error;
-    return new KwError(`stopped after line ${this.#sentUpTo}, ${this.#stored} values are stored: ${said}`, {
-      code: 'PUSH_STOPPED',
-      hint: `push again from line ${this.#sentUpTo + 1} on`,
-      cause: error,
-    });
+    return new KwError(
+      `stopped after line ${this.#sentUpTo}, ${this.#stored} values ${this.#done}: ${said}`,
+      {
+        code: 'PUSH_STOPPED',
+        hint: `push again from line ${this.#sentUpTo + 1} on`,
+        cause: error,
+      },
+    );
   }
 
   #interrupted(): KwError {
     const { allOrNothing, interrupt } = this.#options;
     const exit = interrupt?.reason === 'SIGTERM' ? 143 : 130;
     if (allOrNothing) return new KwError('interrupted: nothing is stored', { code: 'PUSH_STOPPED', exit });
-    return new KwError(`interrupted after line ${this.#sentUpTo}, ${this.#stored} values are stored`, {
+    return new KwError(`interrupted after line ${this.#sentUpTo}, ${this.#stored} values ${this.#done}`, {
       code: 'PUSH_STOPPED',
       exit,
       hint: `push again from line ${this.#sentUpTo + 1} on`,
     });
+  }
+
+  get #done(): string {
+    return this.#options.done ?? 'are stored';
   }
 
   #refuse(refusal: Refusal): void {

@@ -9,7 +9,7 @@ import type { Labels } from '../sample.ts';
 import { nowUs, parseTimeUs } from '../time.ts';
 import type { PushFormat } from './formats.ts';
 import type { PushProgress } from './progress.ts';
-import { type PushReport, pushRow, pushStream } from './push.ts';
+import { type PushReport, pushNothing, pushRow, pushStream } from './push.ts';
 import { makeRow, type PushDefaults } from './pushRow.ts';
 import type { PushStore } from './store.ts';
 
@@ -23,6 +23,8 @@ export interface PushArguments {
   readonly format?: string | undefined;
   readonly allOrNothing: boolean;
   readonly timeZone: string | undefined;
+  /** Values go to the disk first; without any there may still be some to send. */
+  readonly spool?: boolean | undefined;
 }
 
 export interface PushRequest {
@@ -47,7 +49,12 @@ export function readPushRequest(
     (metric === undefined ? undefined : nameProblem('metric', metric)) ??
     labelsProblem(defaults.labels);
   if (problem !== undefined) throw new KwError(problem, { code: 'PUSH_REFUSED' });
-  const options = { defaults, timeZone, allOrNothing: request.allOrNothing };
+  const options = {
+    defaults,
+    timeZone,
+    allOrNothing: request.allOrNothing,
+    done: request.spool ? 'are kept' : undefined,
+  };
 
   if (value !== undefined) {
     if (file !== undefined || request.format !== undefined) {
@@ -70,6 +77,7 @@ export function readPushRequest(
 
   const fromStdin = file === undefined || file === '-';
   if (file === undefined && stdin.isTTY) {
+    if (request.spool && metric === undefined) return { push: (store) => pushNothing(store, options) };
     throw new KwError(metric === undefined ? 'there is nothing to push' : `there is no value for ${metric}`, {
       code: 'USAGE',
       exit: EXIT_USAGE,

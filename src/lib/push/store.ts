@@ -6,7 +6,7 @@
 import type pg from 'pg';
 import { KwError } from '../errors.ts';
 import { readSql } from '../packageRoot.ts';
-import { formatUtc } from '../time.ts';
+import { toColumns, toParameters } from './columns.ts';
 import type { PushRow, Refusal } from './pushRow.ts';
 import { checkLocks, dayOf } from './spans.ts';
 
@@ -65,13 +65,7 @@ export async function storeRows(client: pg.Client, rows: readonly PushRow[]): Pr
   if (rows.length === 0) return [];
   const { rows: refused } = await client.query<{ sample: number; reason: string }>(
     readSql('queries/push_insert'),
-    [
-      rows.map(({ timestampUs }) => formatUtc(timestampUs)),
-      rows.map(({ deviceId }) => deviceId),
-      rows.map(({ metricId }) => metricId),
-      rows.map(({ value }) => (Object.is(value, -0) ? '-0' : String(value))),
-      rows.map(({ labels }) => JSON.stringify(labels)),
-    ],
+    toParameters(toColumns(rows)),
   );
   return refused.map(({ sample, reason }) => ({ line: rows[sample - 1]?.line ?? 0, reason }));
 }

@@ -12,9 +12,10 @@ export async function callServer<Request, Result>(
   connection: RemoteConnection,
   { name, repeatable }: Pick<Call<Request, Result>, 'name' | 'repeatable'>,
   request: Request,
+  { silenceMs }: { silenceMs?: number } = {},
 ): Promise<Result> {
   const body = JSON.stringify(request);
-  const answer = await connection.send({ path: `kw/${name}`, body, repeatable });
+  const answer = await connection.send({ path: `kw/${name}`, body, repeatable, silenceMs });
   const chunks: Buffer[] = [];
   let size = 0;
   try {

@@ -7,30 +7,25 @@
  */
 import { randomUUID } from 'node:crypto';
 import { KwError } from '../errors.ts';
+import { type PushColumns, toColumns } from '../push/columns.ts';
 import type { PushRow, Refusal } from '../push/pushRow.ts';
+import type { PartRefusal } from '../push/spooledPart.ts';
 import { type PushStore, StoredOrNot } from '../push/store.ts';
 import { callServer } from './callServer.ts';
 import type { RemoteConnection } from './http.ts';
 import { Unanswered } from './httpErrors.ts';
 
 /** The body of `POST /kw/push`. */
-export interface PushPart {
+export interface PushPart extends PushColumns {
   readonly push: string;
   /** From 0 on. */
   readonly part: number;
   /** Nothing is stored before the commit. */
   readonly whole: boolean;
-  /** Arrays of the same length. Values as text: JSON has not all numbers. */
-  readonly timestampsUs: readonly number[];
-  readonly devices: readonly string[];
-  readonly metrics: readonly string[];
-  readonly values: readonly string[];
-  readonly labels: readonly Readonly<Record<string, string>>[];
 }
 
 export interface PushAnswer {
-  /** Index in the part, and why. */
-  readonly refusals: readonly (readonly [index: number, reason: string])[];
+  readonly refusals: readonly PartRefusal[];
 }
 
 /** The body of `POST /kw/push-end`. */
@@ -101,11 +96,7 @@ export class RemoteStore implements PushStore {
       push: this.#push,
       part: this.#part++,
       whole: this.#whole,
-      timestampsUs: rows.map(({ timestampUs }) => timestampUs),
-      devices: rows.map(({ deviceId }) => deviceId),
-      metrics: rows.map(({ metricId }) => metricId),
-      values: rows.map(({ value }) => (Object.is(value, -0) ? '-0' : String(value))),
-      labels: rows.map(({ labels }) => labels),
+      ...toColumns(rows),
     };
     try {
       return await callServer<PushPart, PushAnswer>(

@@ -2,6 +2,8 @@
 import type { Client } from 'pg';
 import { z } from 'zod';
 import { AGGREGATES } from '../metrics/every.ts';
+import type { PushColumns } from '../push/columns.ts';
+import type { SpooledPart } from '../push/spooledPart.ts';
 import type { Call } from '../remote/call.ts';
 import { deleteCall, enabledCall, jobListCall, jobShowCall, metricsCall } from '../remote/calls.ts';
 import { disableCall, enableCall, jobStartCall, jobStopCall } from '../remote/prologCalls.ts';
@@ -65,6 +67,17 @@ export function readQuery(body: unknown): RemoteQuery {
 }
 
 const pushId = z.uuid();
+const columns = {
+  timestampsUs: z.array(timeUs),
+  devices: z.array(text),
+  metrics: z.array(text),
+  values: z.array(z.string().regex(/^-?(\d|Inf)[\w.+-]*$|^NaN$/)),
+  labels: z.array(z.record(text, text)),
+};
+const sameLength = ({ timestampsUs, devices, metrics, values, labels }: PushColumns) =>
+  [devices, metrics, values, labels].every((column) => column.length === timestampsUs.length);
+const DIFFERENT_LENGTHS = 'the arrays differ in length';
+
 const partSchema: z.ZodType<PushPart> = z
   .strictObject({
     push: pushId,
@@ -74,19 +87,19 @@ const partSchema: z.ZodType<PushPart> = z
       .min(0)
       .max(2 ** 31 - 1),
     whole: z.boolean(),
-    timestampsUs: z.array(timeUs),
-    devices: z.array(text),
-    metrics: z.array(text),
-    values: z.array(z.string().regex(/^-?(\d|Inf)[\w.+-]*$|^NaN$/)),
-    labels: z.array(z.record(text, text)),
+    ...columns,
   })
-  .refine(
-    ({ timestampsUs, ...others }) =>
-      [others.devices, others.metrics, others.values, others.labels].every(
-        (column) => column.length === timestampsUs.length,
-      ),
-    'the arrays differ in length',
-  );
+  .refine(sameLength, DIFFERENT_LENGTHS);
+
+const place = z.number().int().nonnegative();
+const spooledSchema: z.ZodType<SpooledPart> = z
+  .strictObject({ spool: pushId, segment: place, after: place, upto: place, ...columns })
+  .refine(sameLength, DIFFERENT_LENGTHS);
+
+/** @throws ZodError */
+export function readSpooledPart(body: unknown): SpooledPart {
+  return spooledSchema.parse(body);
+}
 
 /** @throws ZodError */
 export function readPushPart(body: unknown): PushPart {

@@ -7,11 +7,12 @@
  */
 import type { Client } from 'pg';
 import { readSql } from '../packageRoot.ts';
+import { toRows } from '../push/columns.ts';
 import { DatabaseStore } from '../push/store.ts';
 import { PUSH_IDLE_MS, type PushAnswer, type PushPart } from '../remote/remoteStore.ts';
 import type { HeldCaller, ServerContext } from './context.ts';
 import { HttpProblem } from './problem.ts';
-import { partRows, refusalsOf } from './pushPart.ts';
+import { refusalsOf } from './pushPart.ts';
 
 /** Stands for the whole push in kw.push_parts. */
 const WHOLE = -1;
@@ -96,7 +97,7 @@ class OpenPush {
     // The same one again: its answer got lost.
     if (this.#last?.part === part.part) return this.#last.answer;
     const answer = this.#step(async (store) => {
-      const rows = partRows(part);
+      const rows = toRows(part);
       return { refusals: refusalsOf(await store.store(rows)) };
     });
     this.#last = { part: part.part, answer };

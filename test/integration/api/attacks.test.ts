@@ -195,6 +195,7 @@ const CALLABLE_BY_USERS = [
   'delete_pushed',
   'disable_metrics',
   'enable_metrics',
+  'insert_spooled',
   'is_api',
   'job_nodetimes',
   'job_start',

@@ -46,6 +46,7 @@ describe('settings', () => {
           batchRows: 10_000,
           phaseGridMs: 50,
         },
+        pushSpool: {},
         limits: { maxPastUs: 315_576_000_000_000, maxFutureUs: 3_600_000_000, labelSetsPerDay: 10_000 },
         spool: {
           enabled: true,
@@ -86,6 +87,7 @@ credentials:
   bmc: {user: root, password: "\${env:BMC}"}
 collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms}
 spool: {enabled: false, folder: var/spool, max_bytes: 2GiB, max_age: 7d, drain_share: 0.25}
+push_spool: {max_bytes: 2GiB}
 limits: {max_past: 2y, max_future: 10m, label_sets_per_day: 7}
 jobs: {running_max_age: 60d}
 server:
@@ -124,6 +126,7 @@ server:
         maxAgeMs: 604_800_000,
         drainShare: 0.25,
       },
+      pushSpool: { maxBytes: 2 ** 31 },
       limits: { maxPastUs: 63_115_200_000_000, maxFutureUs: 600_000_000, labelSetsPerDay: 7 },
       jobs: { runningMaxAgeMs: 5_184_000_000 },
       server: {
@@ -311,7 +314,7 @@ describe('a mistake in kw.yaml', () => {
     ['- a', '1:1: error: kw.yaml must be a map of settings (write "database_url: ...")'],
     [
       'a: 1\n---\nb: 2',
-      '1:1: error: unknown key "a" (known keys: database_url, url, token, ca_file, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, spool, limits, jobs, server)',
+      '1:1: error: unknown key "a" (known keys: database_url, url, token, ca_file, metrics_dir, time_zone, data_dir, log_level, listen, credentials, collector, spool, push_spool, limits, jobs, server)',
     ],
   ])('%j is told with its place', (yaml, expected) => {
     expect(read(yaml).problems[0]).toBe(`DIR/kw.yaml:${expected}`);

@@ -1,12 +1,14 @@
-/** `POST /kw/push` and `/kw/push-end`: values of `kw push`, see src/lib/remote/remoteStore.ts. */
+/** `POST /kw/push`, `/kw/push-end` and `/kw/push-spooled`: values of `kw push`, see remoteStore.ts and spoolSink.ts of src/lib/remote/. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { readSql } from '../../packageRoot.ts';
+import { toRows } from '../../push/columns.ts';
+import { storeSpooled } from '../../push/spooledPart.ts';
 import { storeRows } from '../../push/store.ts';
 import type { PushAnswer } from '../../remote/remoteStore.ts';
 import { heldCaller, type ServerContext } from '../context.ts';
-import { readPushEnd, readPushPart } from '../kwCalls.ts';
+import { readPushEnd, readPushPart, readSpooledPart } from '../kwCalls.ts';
 import { OpenPushes, takePart } from '../openPushes.ts';
-import { partRows, refusalsOf } from '../pushPart.ts';
+import { refusalsOf } from '../pushPart.ts';
 import { failKw } from './kw.ts';
 
 export function registerKwPush(app: FastifyInstance, context: ServerContext): void {
@@ -26,7 +28,7 @@ export function registerKwPush(app: FastifyInstance, context: ServerContext): vo
       return await context.withCaller(request, async (client): Promise<PushAnswer> => {
         const stored = await takePart(client, part.push, part.part);
         if (stored !== null) return stored;
-        const given = { refusals: refusalsOf(await storeRows(client, partRows(part))) };
+        const given = { refusals: refusalsOf(await storeRows(client, toRows(part))) };
         await client.query(readSql('queries/push_part_answer'), [
           part.push,
           part.part,
@@ -34,6 +36,13 @@ export function registerKwPush(app: FastifyInstance, context: ServerContext): vo
         ]);
         return given;
       });
+    }),
+  );
+  app.post('/kw/push-spooled', { schema: { hide: true } }, (request) =>
+    answer(request, async () => {
+      const part = readSpooledPart(request.body);
+      const refusals = await context.withCaller(request, (client) => storeSpooled(client, part));
+      return { refusals } satisfies PushAnswer;
     }),
   );
   app.post('/kw/push-end', { schema: { hide: true } }, (request) =>
