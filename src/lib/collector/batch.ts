@@ -39,6 +39,8 @@ export interface Batch extends ClosedBatch, BatchStamp {
   readonly spooled: boolean;
   /** Start of the run of the collector that read it. */
   readonly runUs: number;
+  /** What was measured since then may have been in memory alone when this was written to the disk. */
+  readonly safeUs?: number | undefined;
 }
 
 export interface BatchLimits {

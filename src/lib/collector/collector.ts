@@ -17,6 +17,7 @@ import type { DatabaseTarget } from '../database/connection.ts';
 import type { PollResult, Problem } from '../devices/driver.ts';
 import type { Logger } from '../logger.ts';
 import type { Sample } from '../sample.ts';
+import { formatUtc } from '../time.ts';
 import { BatchBuilder, type BatchStamp } from './batch.ts';
 import type { BatchGuard } from './batchGuard.ts';
 import { Catalogue } from './catalogue.ts';
@@ -33,7 +34,7 @@ import { Maintenance } from './maintenance.ts';
 import { PromotionSet } from './promotions.ts';
 import { Reporter } from './reporter.ts';
 import { Schedule } from './schedule.ts';
-import { type CollectorCounters, type DeviceStatus, deviceStatuses } from './status.ts';
+import { type CollectorCounters, type DeviceStatus, deviceStatuses, type SpoolCounters } from './status.ts';
 import type { RefusedRow } from './store.ts';
 import type { StreamSurroundings } from './streamTarget.ts';
 import type { Target } from './target.ts';
@@ -59,6 +60,13 @@ export interface CollectorOptions {
 const POLL_PATIENCE_MS = 1_000;
 /** How long readOnce() waits to hear which metrics are promoted. */
 const PROMOTION_PATIENCE_MS = 2_000;
+/** What is said of values that are lost. */
+const LOSSES: Readonly<Record<Loss['reason'], string>> = {
+  memory: 'the buffer is full: the oldest values are lost',
+  full: 'the spool is full: the oldest values are lost',
+  old: 'values waited for longer than spool.max_age: they are lost',
+  damaged: 'records of the spool are damaged: their values are lost',
+};
 /** Timers of Node hold at most 2^31 ms. */
 const LONGEST_TIMER_MS = 86_400_000;
 
@@ -73,6 +81,7 @@ export class Collector {
   readonly #schedule: Schedule;
   readonly #builder: BatchBuilder;
   readonly #lanes: Lanes;
+  readonly #spool: CollectorSpool | undefined;
   readonly #complaints: Complaints;
   readonly #reporter: Reporter;
   readonly #link: DatabaseLink;
@@ -114,6 +123,7 @@ export class Collector {
         if (url) this.#catalogue.discover(series, url);
       },
     });
+    this.#spool = spool;
     this.#lanes = new Lanes({
       spool: spool?.spool,
       losses: spool?.losses ?? new Losses(),
@@ -182,7 +192,17 @@ export class Collector {
     this.#maintenance = new Maintenance(database, logger);
     this.#jobs = new JobSync(database, logger);
     spool?.listen({
+      onDropped: (segment, records, reason) => this.#lanes.dropped(segment, records, reason),
       onDamaged: ({ segment, offset, bytes, rows }) => this.#lanes.damaged(segment, offset, bytes, rows),
+      onSetAside: (file, reason) => logger.warn({ file, reason }, 'a file of the spool cannot be read: kept'),
+      onProblem: ({ message, hint }) => {
+        logger.error({ problem: message, hint }, 'the disk takes nothing: values wait in memory only');
+        this.#reporter.statusChanged();
+      },
+      onProblemOver: () => {
+        logger.info('the disk takes values again');
+        this.#reporter.statusChanged();
+      },
     });
   }
 
@@ -265,7 +285,7 @@ export class Collector {
       stored: counters.rowsWritten,
       waiting: this.#lanes.rows + this.#builder.rows,
       waitingBytes: this.#lanes.bytes,
-      spooled: this.#lanes.spooledRows,
+      spool: this.#spoolCounters(),
       replayed: counters.rowsReplayed,
       refused: this.#complaints.refused,
       lost: counters.rowsLost,
@@ -275,6 +295,23 @@ export class Collector {
       reloads: this.#reloads.taken,
       reloadsRefused: this.#reloads.refused,
       reloadProblem: this.#reloads.problem,
+    };
+  }
+
+  #spoolCounters(): SpoolCounters | undefined {
+    if (this.#spool === undefined) return undefined;
+    const { counters, bytes, maxBytes, problem } = this.#spool.spool;
+    return {
+      waiting: this.#lanes.spooledRows,
+      backlog: this.#lanes.backlogRows,
+      drainRate: Math.round(this.#lanes.drainRate),
+      bytes,
+      maxBytes,
+      segments: this.#spool.spool.segments().length,
+      dropped: counters.rowsDropped,
+      damaged: counters.damages,
+      setAside: counters.rowsSetAside,
+      problem: problem?.message,
     };
   }
 
@@ -358,13 +395,11 @@ export class Collector {
     );
   }
 
-  #lose({ rows }: Loss): void {
+  #lose({ rows, reason, fromUs, toUs }: Loss): void {
     this.writer.counters.rowsLost += rows;
-    this.#complaints.tell('lost', () =>
-      this.#logger.error(
-        { lost: this.writer.counters.rowsLost },
-        'the buffer is full: the oldest values are lost',
-      ),
+    const times = { from: formatUtc(fromUs), to: formatUtc(toUs) };
+    this.#complaints.tell(`lost ${reason}`, () =>
+      this.#logger.error({ rows, ...times, lost: this.writer.counters.rowsLost }, LOSSES[reason]),
     );
   }
 

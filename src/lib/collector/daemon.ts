@@ -203,12 +203,13 @@ async function stop(
     return collector.isSafe ? 0 : DRAIN_AWAY_MS;
   };
   const lost = await collector.stop(patienceMs, once ? DRAIN_MS : undefined);
-  const { stored, spooled } = collector.counters();
+  const { stored, spool } = collector.counters();
+  const waiting = spool?.waiting ?? 0;
   if (lost > 0) logger.error({ stored, lost }, `${lost} values could not be written and are lost`);
-  if (spooled > 0) {
+  if (waiting > 0) {
     logger.warn(
-      { stored, spooled },
-      `stopped: ${spooled} values wait in the spool and are stored at the next start`,
+      { stored, waiting },
+      `stopped: ${waiting} values wait in the spool and are stored at the next start`,
     );
   } else if (lost === 0) {
     logger.info({ stored }, 'stopped: every value that was read is stored');

@@ -15,6 +15,8 @@ export interface IntakeOptions {
   readonly runUs: number;
   /** Bound on batches that wait for a disk that hangs. */
   readonly limitBytes: number;
+  /** Since when what was measured is in memory alone; undefined: nothing is. */
+  readonly unsafeSinceUs: () => number | undefined;
   /** What is to be kept beside the rows of a batch. */
   readonly stamp?: (() => BatchStamp) | undefined;
   /** Nothing is being appended: what is done to the spool now falls between two batches. */
@@ -74,11 +76,14 @@ export class Intake {
   }
 
   async #place(spool: BatchSpool): Promise<void> {
-    const { runUs, betweenAppends, onPlaced } = this.#options;
+    const { runUs, betweenAppends, unsafeSinceUs, onPlaced } = this.#options;
     while (this.#queue.length > 0) {
       betweenAppends();
       const group = this.#queue.splice(0);
-      const places = await Promise.allSettled(group.map((batch) => spool.append(recordOf(batch, runUs))));
+      const safeUs = unsafeSinceUs();
+      const places = await Promise.allSettled(
+        group.map((batch) => spool.append(recordOf(batch, runUs, safeUs))),
+      );
       for (const [index, result] of places.entries()) {
         const batch = group[index] as ClosedBatch & BatchStamp;
         this.#count(batch, -1);

@@ -21,11 +21,13 @@
  * is in the backlog, only the backlog moves the horizon. Batches of earlier runs move that of their run.
  */
 
+import type { DropReason, SegmentInfo, StoredRecord } from '../spool/model.ts';
 import { BacklogLane, type BatchSpool } from './backlogLane.ts';
 import type { Batch, BatchStamp, ClosedBatch } from './batch.ts';
 import { Intake } from './intake.ts';
 import { LiveLane } from './liveLane.ts';
 import { type Loss, type Losses, WHOLE_SEGMENT } from './losses.ts';
+import { batchOf } from './spooledBatch.ts';
 import type { LedgerState, Work } from './store.ts';
 
 export interface LanesOptions {
@@ -69,6 +71,10 @@ export class Lanes {
   #isHurried = false;
   /** Not published yet, with no batch to publish it. */
   #horizonUs: number | undefined;
+  /** What next() gave last, until its end is known. */
+  #current: NextWork | undefined;
+  /** Rows a second that the backlog makes, pauses included. */
+  #drainRate = 0;
   #floor = 0;
   #mayTellFloor = false;
 
@@ -89,10 +95,12 @@ export class Lanes {
       runUs,
       limitBytes: memoryBytes,
       stamp,
+      unsafeSinceUs: () => this.#live.memorySinceUs,
       betweenAppends: () => this.#endSpilling(),
       onPlaced: (batch) => this.#placed(batch),
       onLost,
     });
+    this.#finishDrops();
   }
 
   /** Rows that wait, wherever they are. */
@@ -186,7 +194,10 @@ export class Lanes {
     try {
       const batches = await this.#backlog.next();
       const last = batches.at(-1);
-      if (last) return this.#work('backlog', batches, last.horizonUs);
+      if (last) {
+        const horizonUs = last.runUs === this.#options.runUs ? last.horizonUs : safeHorizonUs(last);
+        return this.#work('backlog', batches, horizonUs);
+      }
     } catch {
       // The spool has told why. The batch waits for the disk, not for the database.
     }
@@ -205,8 +216,15 @@ export class Lanes {
   /** What next() gave is stored: it took that long. */
   stored({ lane, batches, losses, floor }: NextWork, tookMs: number): void {
     const { spool, drainShare, monotonicMs } = this.#options;
-    if (lane === 'live') this.#live.acknowledge();
-    else this.#backlogDueAtMs = monotonicMs() + (tookMs * (1 - drainShare)) / drainShare;
+    this.#current = undefined;
+    if (lane === 'live') {
+      this.#live.acknowledge();
+    } else {
+      this.#backlogDueAtMs = monotonicMs() + (tookMs * (1 - drainShare)) / drainShare;
+      const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+      const rate = (rows * drainShare * 1000) / Math.max(1, tookMs);
+      this.#drainRate += (rate - this.#drainRate) / (this.#drainRate === 0 ? 1 : 10);
+    }
     const last = batches.at(-1);
     if (last?.spooled) spool?.acknowledge(last.place);
     this.#options.losses.recorded(losses);
@@ -215,9 +233,51 @@ export class Lanes {
   }
 
   /** Whether what next() gave is stored is not known. */
-  failed({ lane }: NextWork): void {
+  failed({ lane, batches }: NextWork): void {
+    this.#current = undefined;
+    const segment = batches[0]?.place.segment;
+    const isOnDisk = this.#options.spool?.segments().some((info) => info.segment === segment);
     if (lane === 'live') this.#live.release();
+    else if (!isOnDisk) this.#live.adopt(batches);
     this.#mayEndSpilling = false;
+  }
+
+  /** Rows a second at which the backlog is stored now; 0 when there is none. */
+  get drainRate(): number {
+    return this.backlogRows === 0 ? 0 : this.#drainRate;
+  }
+
+  /**
+   * The spool removes a segment that is not stored, when this has resolved. What memory has of it is not lost, nor what
+   * is on its way to the database. A transaction whose COMMIT was in doubt counts as lost, whether it is or not.
+   */
+  async dropped(
+    { segment }: SegmentInfo,
+    records: AsyncIterable<StoredRecord>,
+    reason: DropReason,
+  ): Promise<void> {
+    const kept = this.#live.keep(segment);
+    const onTheWay = new Set(
+      this.#current?.batches
+        .filter(({ place }) => place.segment === segment)
+        .map(({ place }) => place.offset),
+    );
+    let loss: Loss = {
+      reason,
+      place: { segment, offset: WHOLE_SEGMENT },
+      fromUs: Number.POSITIVE_INFINITY,
+      toUs: Number.NEGATIVE_INFINITY,
+      rows: 0,
+    };
+    for await (const record of records) {
+      const { offset } = record.place;
+      const batch = batchOf(record);
+      if (batch === undefined || kept.has(offset) || onTheWay.has(offset)) continue;
+      const fromUs = Math.min(loss.fromUs, batch.fromUs);
+      const toUs = Math.max(loss.toUs, batch.toUs);
+      loss = { ...loss, fromUs, toUs, rows: loss.rows + batch.rows };
+    }
+    if (loss.rows > 0) this.lost(loss);
   }
 
   /** Values that are nowhere any more. */
@@ -242,7 +302,8 @@ export class Lanes {
     const losses = this.#options.losses
       .take()
       .filter((loss) => loss.place.segment !== place.segment || loss.place.offset < place.offset);
-    return { lane, batches, losses, horizonUs, floor: this.#newFloor() };
+    this.#current = { lane, batches, losses, horizonUs, floor: this.#newFloor() };
+    return this.#current;
   }
 
   /** The lowest segment that may still be stored or told, if it is news. */
@@ -263,12 +324,20 @@ export class Lanes {
       this.#backlog?.thisRunBegins(batch.place.segment);
       this.#options.losses.retry();
       // Only now is it sure that the spool knows what earlier runs left behind.
+      if (!this.#mayTellFloor) this.#finishDrops();
       this.#mayTellFloor = this.#options.spool?.counters.filesUnreadable === 0;
     }
     const isBacklog =
       batch.spooled && this.#backlog !== undefined && batch.place.segment <= this.#backlog.boundary;
     if (!isBacklog) this.#live.push(batch);
     this.#options.onChange();
+  }
+
+  /** An earlier run ended when it had noted the loss of a segment, and before the file was gone. */
+  #finishDrops(): void {
+    for (const { place } of this.#options.losses.pending) {
+      if (place.offset === WHOLE_SEGMENT) this.#options.spool?.acknowledge(place);
+    }
   }
 
   #spill(): void {
@@ -289,4 +358,9 @@ export class Lanes {
   #lose({ place, fromUs, toUs, rows }: Batch): void {
     this.lost({ reason: 'memory', place, fromUs, toUs, rows });
   }
+}
+
+/** Up to where a run has surely stored everything, when it can store no more than what the disk has. */
+function safeHorizonUs({ horizonUs, safeUs = horizonUs }: Batch): number {
+  return Math.min(horizonUs, safeUs);
 }

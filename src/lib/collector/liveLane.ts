@@ -28,8 +28,8 @@ export class LiveLane {
   #batches: Batch[] = [];
   /** On their way to the database: whether they are stored is not known, so they stay as they are. */
   #taken: readonly Batch[] = [];
-  /** Were taken and released: they go together again, since losses between them and the next may be told by now. */
-  #again: readonly Batch[] = [];
+  /** Groups that were taken and released: each goes together again, since losses behind it may be told by now. */
+  #again: (readonly Batch[])[] = [];
   #forgetTaken = false;
   #bytes = { spooled: 0, memory: 0 };
   #rows = { spooled: 0, memory: 0 };
@@ -52,10 +52,20 @@ export class LiveLane {
     return this.#rows.memory;
   }
 
+  /** The first timestamp of what memory alone has. */
+  get memorySinceUs(): number | undefined {
+    if (this.#rows.memory === 0) return undefined;
+    let sinceUs = Number.POSITIVE_INFINITY;
+    for (const batches of [this.#taken, ...this.#again, this.#batches]) {
+      for (const { spooled, fromUs } of batches) if (!spooled && fromUs < sinceUs) sinceUs = fromUs;
+    }
+    return sinceUs;
+  }
+
   /** Of what is here; infinite when nothing is. */
   get lowestSegment(): number {
     let lowest = Number.POSITIVE_INFINITY;
-    for (const batches of [this.#taken, this.#again, this.#batches]) {
+    for (const batches of [this.#taken, ...this.#again, this.#batches]) {
       for (const { place } of batches) if (place.segment < lowest) lowest = place.segment;
     }
     return lowest;
@@ -75,10 +85,10 @@ export class LiveLane {
   /** The oldest batches of one segment, as many as one transaction stores; until acknowledge() or release(). */
   take(): readonly Batch[] {
     if (this.#taken.length > 0) throw new Error('batches are taken already');
-    if (this.#again.length > 0) {
-      this.#taken = this.#again;
-      this.#again = [];
-      return this.#taken;
+    const again = this.#again.shift();
+    if (again !== undefined) {
+      this.#taken = again;
+      return again;
     }
     const segment = this.#batches[0]?.place.segment;
     let count = 0;
@@ -104,7 +114,7 @@ export class LiveLane {
 
   /** What was taken may not be stored: it is the oldest again, unless the backlog lane will bring it. */
   release(): void {
-    if (!this.#forgetTaken) this.#again = this.#taken;
+    if (!this.#forgetTaken && this.#taken.length > 0) this.#again.unshift(this.#taken);
     this.#forgetTaken = false;
     this.#taken = [];
   }
@@ -113,10 +123,34 @@ export class LiveLane {
   forgetSpooled(): void {
     // Batches of one segment are either all on the disk or none.
     this.#forgetTaken ||= this.#taken[0]?.spooled === true;
-    this.#again = this.#again.filter(({ spooled }) => !spooled);
+    this.#again = this.#again.filter(([first]) => first?.spooled === false);
     this.#batches = this.#batches.filter(({ spooled }) => !spooled);
     this.#bytes.spooled = 0;
     this.#rows.spooled = 0;
+  }
+
+  /** The disk lets go of a segment: what is here of it, memory alone has from now on. Returns the offsets. */
+  keep(segment: number): ReadonlySet<number> {
+    const kept = new Set<number>();
+    const own = (batch: Batch): Batch => {
+      if (!batch.spooled || batch.place.segment !== segment) return batch;
+      this.#count(batch, -1);
+      const mine = { ...batch, spooled: false };
+      this.#count(mine, 1);
+      kept.add(batch.place.offset);
+      return mine;
+    };
+    if (!this.#forgetTaken) this.#taken = this.#taken.map(own);
+    this.#again = this.#again.map((group) => group.map(own));
+    this.#batches = this.#batches.map(own);
+    return kept;
+  }
+
+  /** Takes over what the backlog lane took and the disk has no more: it goes first. */
+  adopt(batches: readonly Batch[]): void {
+    const own = batches.map((batch) => ({ ...batch, spooled: false }));
+    for (const batch of own) this.#count(batch, 1);
+    this.#again.unshift(own);
   }
 
   /** Gives up what memory alone has; returns its rows. */

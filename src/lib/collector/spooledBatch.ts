@@ -11,10 +11,14 @@ const FIRST_DAY = -719_162;
 const LAST_DAY = 2_932_896;
 const MOST_DAYS = 100_000;
 
-/** @param runUs start of the run that read the batch */
-export function recordOf(batch: ClosedBatch & BatchStamp, runUs: number): RecordContent {
+/**
+ * @param runUs start of the run that read the batch
+ * @param safeUs what was measured since then may be in memory alone: a later run must not claim that it is stored
+ */
+export function recordOf(batch: ClosedBatch & BatchStamp, runUs: number, safeUs?: number): RecordContent {
   const { rows, copy, days, fromUs, toUs, horizonUs, epoch, databaseOffsetUs } = batch;
   const meta: Record<string, JsonValue> = { run: runUs, horizon: horizonUs, from: fromUs, to: toUs, days };
+  if (safeUs !== undefined) meta.safe = safeUs;
   if (epoch !== undefined) meta.epoch = epoch;
   if (databaseOffsetUs !== undefined) meta.databaseOffsetUs = databaseOffsetUs;
   return { rows, meta, payload: copy };
@@ -23,12 +27,14 @@ export function recordOf(batch: ClosedBatch & BatchStamp, runUs: number): Record
 /** The batch that a record holds; undefined when it holds none. */
 export function batchOf({ rows, meta, payload, place }: StoredRecord): Batch | undefined {
   if (typeof meta !== 'object' || meta === null || Array.isArray(meta)) return undefined;
-  const { run, horizon, from, to, days, epoch, databaseOffsetUs } = meta as Readonly<Record<string, unknown>>;
+  const { run, horizon, safe, from, to, days, epoch, databaseOffsetUs } = meta as Readonly<
+    Record<string, unknown>
+  >;
   const whole = (value: unknown): value is number => Number.isSafeInteger(value);
   const time = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
   const optional = (value: unknown): value is number | undefined => value === undefined || time(value);
   if (!whole(run) || !time(horizon) || !time(from) || !time(to)) return undefined;
-  if (!optional(epoch) || !optional(databaseOffsetUs)) return undefined;
+  if (!optional(safe) || !optional(epoch) || !optional(databaseOffsetUs)) return undefined;
   if (!Array.isArray(days) || days.length > MOST_DAYS) return undefined;
   if (!days.every((day) => whole(day) && day >= FIRST_DAY && day <= LAST_DAY)) return undefined;
   const copy = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
@@ -43,6 +49,7 @@ export function batchOf({ rows, meta, payload, place }: StoredRecord): Batch | u
     fromUs: from,
     toUs: to,
     horizonUs: horizon,
+    safeUs: safe,
     runUs: run,
     epoch,
     databaseOffsetUs,

@@ -24,6 +24,27 @@ export interface DeviceStatus {
   readonly lastError: string | undefined;
 }
 
+/** What waits on the collector's disk, and what came of it since the start. */
+export interface SpoolCounters {
+  /** Values that are on the disk and not stored, of earlier runs too. */
+  readonly waiting: number;
+  /** Those of them that are not in memory: they are read back. */
+  readonly backlog: number;
+  /** Values a second at which those are stored now. */
+  readonly drainRate: number;
+  readonly bytes: number;
+  readonly maxBytes: number;
+  readonly segments: number;
+  /** Values of segments that had to go before they were stored. */
+  readonly dropped: number;
+  /** Parts of segments that could not be read. */
+  readonly damaged: number;
+  /** Values that the database refused, kept in refused.ndjson. */
+  readonly setAside: number;
+  /** What the disk says while it takes nothing. */
+  readonly problem?: string | undefined;
+}
+
 /** What a collector counted since its start. */
 export interface CollectorCounters {
   readonly polls: number;
@@ -35,13 +56,13 @@ export interface CollectorCounters {
   readonly waiting: number;
   /** Encoded, in memory. */
   readonly waitingBytes: number;
-  /** Those of them that wait on the disk, of earlier runs too. */
-  readonly spooled: number;
+  /** Undefined: there is none. */
+  readonly spool: SpoolCounters | undefined;
   /** Values that earlier runs left on the disk and this one stored. */
   readonly replayed: number;
   /** Values that could not be stored: beyond the limits, or refused by the database. */
   readonly refused: number;
-  /** Values dropped because the database was away for too long. */
+  /** Values that were read and are nowhere any more. */
   readonly lost: number;
   /** Why values were refused, most frequent first. */
   readonly refusals: Readonly<Record<string, number>>;

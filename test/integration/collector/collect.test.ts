@@ -1,7 +1,7 @@
 /** kw collect and kw status as users run them, on a real agent and a real database. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -171,7 +171,29 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
     }
   });
 
-  it('says how many values are lost when it ends without its database, and ends at once when told twice', async () => {
+  it('ends at once without its database, and says how many values wait on the disk', async () => {
+    const running = collect();
+    await started(running);
+    await sleep(1_500);
+    proxy.refuse();
+    await sleep(2_000);
+    const from = performance.now();
+    expect(await running.end('SIGINT')).toBe(0);
+    expect(performance.now() - from).toBeLessThan(3_000);
+    const [, waiting] =
+      /^stopped: (\d+) values wait in the spool and are stored at the next start$/.exec(
+        running.log().at(-1)?.msg ?? '',
+      ) ?? [];
+    const before = Object.values(await rows()).reduce((sum, n) => sum + n, 0);
+    await proxy.heal();
+    const { code } = await runKw(['collect', '--once', '--only', 'pdu-2'], { env });
+    expect(code).toBe(0);
+    const after = Object.values(await rows()).reduce((sum, n) => sum + n, 0);
+    expect(after).toBe(before + Number(waiting) + 1);
+  });
+
+  it('without a spool says how many values are lost when it ends without its database, and ends at once when told twice', async () => {
+    appendFileSync(join(folder, 'kw.yaml'), 'spool: {enabled: false}\n');
     const running = collect();
     await started(running);
     await sleep(1_500);
