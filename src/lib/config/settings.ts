@@ -135,7 +135,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       },
       listen: file?.server?.listen ?? DEFAULT_SERVER_LISTEN,
       connections: file?.server?.connections ?? 20,
-      bigReads: file?.server?.bigReads ?? 8,
+      bigReads: file?.server?.bigReads ?? 12,
       statementTimeoutMs: file?.server?.statementTimeoutMs ?? 300_000,
     },
   };

@@ -41,7 +41,7 @@ const SLOW_LOOK_MS = 2_000;
 const MAX_CONNECTIONS = 4_096;
 const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
-const BIG_READ_WAIT_MS = 10_000;
+const BIG_READ_WAIT_MS = 15_000;
 /** Longest text of one parameter in a path. */
 const MAX_PARAMETER_LENGTH = 1024;
 

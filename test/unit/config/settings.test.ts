@@ -59,7 +59,7 @@ describe('settings', () => {
         server: {
           listen: { host: '127.0.0.1', port: 9843 },
           connections: 20,
-          bigReads: 8,
+          bigReads: 12,
           statementTimeoutMs: 300_000,
           keysFile: expect.stringMatching(/\/kw\/keys\.json$/),
           jwtSecret: undefined,
