@@ -231,7 +231,10 @@ describe.each(testFlavours)('what users see on %s', (flavour) => {
         'kw.past_catalogue_visible',
         'kw.past_runs',
         'kw.promotions_visible',
+        'kw.pushed_devices_visible',
         'kw.settings',
+        'kw.shard_epochs',
+        'kw.shard_leases',
         ...(flavour === 'plain' ? ['kw.summary_state'] : []),
         'kw.summary_visible',
       ]);

@@ -224,3 +224,20 @@ describe('the document', () => {
     });
   });
 });
+
+test('the page offers devices that are only pushed, of which no collector knows', async () => {
+  const token = as('dora', 'kw_writer', { devices: ['dora-*'] });
+  const offered = async (headers: Record<string, string>) =>
+    (await ask('/kw/choices/devices?search=dora', headers)).body;
+  expect(await offered(ALICE)).toEqual({ devices: [], more: false });
+  const rows = ['dora-box', 'taurus-dora', 'dora-fan', 'dora-box'].map((device_id) => ({
+    ...{ device_id, metric_id: 'dora_score', value: 1 },
+  }));
+  const { status } = await ask('/rpc/insert_metrics?partial=true', token, rows);
+  expect(status).toBe(200);
+  // Not the one that was refused.
+  expect(await offered(ALICE)).toEqual({ devices: ['dora-box', 'dora-fan'], more: false });
+  await db.client.query("UPDATE kw.settings SET value = '\"own_jobs\"' WHERE name = 'read_scope'");
+  expect(await offered(as('carl', 'kw_reader'))).toEqual({ devices: [], more: false });
+  expect((await offered(as('root', 'kw_admin'))).devices).toHaveLength(2);
+});
