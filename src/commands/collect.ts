@@ -10,11 +10,13 @@ export default class Collect extends KwCommand {
     'Reads what metrics.d/*.yaml names, each metric at its period, and stores it in the database; values wait while the ' +
     'database is away. Optional metrics are read while they are enabled (kw enable). A changed file or SIGHUP reloads the ' +
     'configuration. Ctrl-C stops reading, writes what was read and ends; a second one ends at once. ' +
+    'SIGUSR2 has a new process take over without a missed interval, for a new version of kw; --take-over does that by hand. ' +
     'Without a configured database the embedded one is started.';
   static override examples = [
     '<%= config.bin %> collect',
     '<%= config.bin %> collect --dry-run --once --only pdu-1',
     '<%= config.bin %> collect --dry-run --json | jq .value',
+    '<%= config.bin %> collect --take-over',
     '<%= config.bin %> collect --config /etc/kwollect/kw.yaml',
   ];
   static override flags = {
@@ -23,6 +25,10 @@ export default class Collect extends KwCommand {
     json: Flags.boolean({
       description: 'with --dry-run: print one JSON object a line',
       relationships: [{ type: 'all', flags: ['dry-run'] }],
+    }),
+    'take-over': Flags.boolean({
+      description: 'go on for the collector that runs, without a missed interval',
+      exclusive: ['once', 'dry-run'],
     }),
     only: Flags.string({
       description: 'read only this device (may be given several times)',
@@ -54,7 +60,7 @@ export default class Collect extends KwCommand {
     ]);
     const database = await collectorDatabase(settings, logger);
     const { version } = this.config;
-    const { once } = flags;
-    await runDaemon({ settings, entries, database, logger, version, once, loadEntries: load });
+    const { once, 'take-over': takeOver } = flags;
+    await runDaemon({ settings, entries, database, logger, version, once, takeOver, loadEntries: load });
   }
 }

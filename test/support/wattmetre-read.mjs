@@ -6,6 +6,7 @@
  *   wattmetre-read.mjs [name=value ...]
  *     format=v1|v3  ports=42  hz=50
  *     start=SECONDS   epoch of frame 0, whole seconds; default: the next whole second
+ *     join=1          begin with the frame that is due now, as a device does that was there before
  *     frames=N        print that many at once and end; default: at the pace of the clock, for ever
  *     stop=N          after N frames at pace: end with exit code 3
  *     stall=N         after N frames at pace: stay silent
@@ -15,7 +16,7 @@ const options = new Map(process.argv.slice(2).map((argument) => argument.split(/
 const number = (name, usual) => Number(options.get(name) ?? usual);
 const format = options.get('format') ?? 'v1';
 const [ports, hz] = [number('ports', 42), number('hz', 50)];
-const start = number('start', Math.floor(Date.now() / 1000) + 1);
+const start = number('start', Math.floor(Date.now() / 1000) + (options.has('join') ? 0 : 1));
 const numbers = Array.from({ length: ports }, (_, port) => port);
 
 function line(frame) {
@@ -37,7 +38,7 @@ if (options.has('frames')) {
 } else {
   // As a real reader does: whoever started it is gone when its input closes.
   process.stdin.on('end', () => process.exit(0)).resume();
-  let frame = 0;
+  let frame = options.has('join') ? Math.ceil((Date.now() / 1000 - start) * hz) : 0;
   const timer = setInterval(() => {
     const due = Math.floor((Date.now() / 1000 - start) * hz);
     for (; frame <= due; frame++) {

@@ -56,6 +56,8 @@ export interface BatchBuilderOptions {
   readonly onRefused: (sample: Sample, problem: string) => void;
   /** Called for each Series object when it is seen for the first time. */
   readonly onNewSeries?: (series: Series) => void;
+  /** Until then another process read the streams. */
+  readonly streamsFromUs?: number | undefined;
 }
 
 const DAY_US = 86_400_000_000;
@@ -73,7 +75,7 @@ export class BatchBuilder {
   readonly #options: BatchBuilderOptions;
   readonly #limits: BatchLimits;
   readonly #templates = new TemplateCache();
-  readonly #columns = new Columns();
+  readonly #columns: Columns;
   readonly #devices = new Map<string, DeviceRows>();
   /** Names of #devices, sorted; undefined when it must be made anew. */
   #sorted: string[] | undefined;
@@ -86,6 +88,12 @@ export class BatchBuilder {
   constructor(options: BatchBuilderOptions) {
     this.#options = options;
     this.#limits = options.limits ?? { maxPastUs: DEFAULT_MAX_PAST_US, maxFutureUs: DEFAULT_MAX_FUTURE_US };
+    this.#columns = new Columns(options.streamsFromUs);
+  }
+
+  /** Of streams, what is measured from then on is left to another process. */
+  endStreamsAt(untilUs: number): void {
+    this.#columns.endAt(untilUs);
   }
 
   /** Rows gathered since the last batch. */

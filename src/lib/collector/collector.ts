@@ -14,11 +14,12 @@
 import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
-import type { PollResult, Problem } from '../devices/driver.ts';
+import { isStreamDriver, type PollResult, type Problem } from '../devices/driver.ts';
 import type { Logger } from '../logger.ts';
 import type { Sample } from '../sample.ts';
+import type { Spool } from '../spool/spool.ts';
 import { formatUtc } from '../time.ts';
-import { BatchBuilder, type BatchStamp } from './batch.ts';
+import { BatchBuilder, type BatchStamp, type ClosedBatch } from './batch.ts';
 import type { BatchGuard } from './batchGuard.ts';
 import { Catalogue } from './catalogue.ts';
 import { type Clock, systemClock, WallClock } from './clock.ts';
@@ -31,12 +32,13 @@ import { JobSync } from './jobSync.ts';
 import { Lanes } from './lanes.ts';
 import { type Loss, Losses } from './losses.ts';
 import { Maintenance } from './maintenance.ts';
-import { PromotionSet } from './promotions.ts';
+import { type Promotion, PromotionSet } from './promotions.ts';
 import { Reporter } from './reporter.ts';
-import { Schedule } from './schedule.ts';
+import { type Grid, Schedule } from './schedule.ts';
 import { type CollectorCounters, type DeviceStatus, deviceStatuses, type SpoolCounters } from './status.ts';
 import type { RefusedRow } from './store.ts';
 import type { StreamSurroundings } from './streamTarget.ts';
+import type { Inheritance } from './takeOver/successor.ts';
 import type { Target } from './target.ts';
 import { Writer } from './writer.ts';
 
@@ -54,10 +56,23 @@ export interface CollectorOptions {
   /** How long the database may be silent before its connection is dropped. */
   readonly writeTimeoutMs?: number;
   readonly clock?: Clock;
+  /** Another process reads until then: nothing is written before own(). */
+  readonly inheritance?: Inheritance | undefined;
+}
+
+/** What writes: there is nothing of the kind as long as another process is this collector. */
+interface Output {
+  readonly lanes: Lanes;
+  readonly writer: Writer;
+  readonly spool: Spool | undefined;
 }
 
 /** How long stop() waits for polls that are under way: they are worth storing, but not worth much waiting. */
 const POLL_PATIENCE_MS = 1_000;
+/** The same when another process reads on: of these polls each is the only one of its interval. */
+const LAST_POLL_PATIENCE_MS = 10_000;
+/** How long before its first instant a successor opens its sessions: thousands of entries take a moment. */
+const CONFIGURE_US = 250_000;
 /** How long readOnce() waits to hear which metrics are promoted. */
 const PROMOTION_PATIENCE_MS = 2_000;
 /** What is said of values that are lost. */
@@ -72,16 +87,17 @@ const LONGEST_TIMER_MS = 86_400_000;
 
 export class Collector {
   readonly fleet: Fleet;
-  readonly writer: Writer;
-  readonly identity: CollectorIdentity;
+  readonly #options: CollectorOptions;
+  #identity: CollectorIdentity;
+  #output: Output | undefined;
+  /** Closed before there is an output. */
+  #early: ClosedBatch[] = [];
   readonly #settings: CollectorOptions['settings'];
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #wallClock: WallClock;
   readonly #schedule: Schedule;
   readonly #builder: BatchBuilder;
-  readonly #lanes: Lanes;
-  readonly #spool: CollectorSpool | undefined;
   readonly #complaints: Complaints;
   readonly #reporter: Reporter;
   readonly #link: DatabaseLink;
@@ -95,6 +111,7 @@ export class Collector {
   /** Where the samples come from that are being added to the batch. */
   #reading: AnyTarget | undefined;
   #promotions = new PromotionSet();
+  #promotionList: readonly Promotion[] = [];
   #cancelExpiry: (() => void) | undefined;
   #stopping = false;
   #promotionsAreKnown = () => {};
@@ -103,38 +120,26 @@ export class Collector {
   });
 
   constructor(options: CollectorOptions) {
-    const { settings, database, identity, logger, spool, guard, once } = options;
-    const { clock = systemClock, writeTimeoutMs } = options;
-    this.identity = identity;
+    const { settings, database, identity, logger, once, inheritance, clock = systemClock } = options;
+    this.#options = options;
+    this.#identity = identity;
     this.#settings = settings;
     this.#logger = logger;
     this.#clock = clock;
     this.#wallClock = new WallClock(clock);
-    this.#schedule = new Schedule(clock);
+    this.#schedule = new Schedule(clock, inheritance?.grid);
     this.#complaints = new Complaints(clock);
     const nowUs = () => this.#wallClock.nowUs();
     const monotonicMs = () => clock.monotonicMs();
     this.#builder = new BatchBuilder({
       nowUs,
       limits: settings.limits,
+      streamsFromUs: inheritance?.atUs,
       onRefused: (sample, problem) => this.#refuse(sample, problem),
       onNewSeries: (series) => {
         const url = this.#reading?.entries[0]?.url;
         if (url) this.#catalogue.discover(series, url);
       },
-    });
-    this.#spool = spool;
-    this.#lanes = new Lanes({
-      spool: spool?.spool,
-      losses: spool?.losses ?? new Losses(),
-      memorySegment: identity.segment,
-      runUs: identity.startedAtUs,
-      memoryBytes: settings.collector.bufferBytes,
-      drainShare: settings.spool?.drainShare ?? 0.5,
-      monotonicMs,
-      stamp: guard && (() => guard.stamp()),
-      onLost: (loss) => this.#lose(loss),
-      onChange: () => this.writer.wake(),
     });
     this.fleet = new Fleet({
       schedule: once ? { add: () => ({ cancel() {} }) } : this.#schedule,
@@ -151,28 +156,6 @@ export class Collector {
         logger.error({ target: target.hostPort, err: error }, 'a driver failed, which is a defect of kw');
       },
     });
-    this.writer = new Writer({
-      clock,
-      lanes: this.#lanes,
-      runUs: identity.startedAtUs,
-      store: new DatabaseStore(database, identity, {
-        guard,
-        setAside: spool && ((refused) => this.#setAside(spool, refused)),
-      }),
-      ...(writeTimeoutMs === undefined ? {} : { timeoutMs: writeTimeoutMs }),
-      events: {
-        onAway: (problem) => {
-          logger.warn({ problem }, 'the database takes no values now: they wait here');
-        },
-        onBack: (awayMs) => {
-          const waiting = this.#lanes.rows;
-          logger.info({ awayMs: Math.round(awayMs), waiting }, 'the database takes values again');
-        },
-        onRefused: (rows) => {
-          for (const { sample, problem } of rows) this.#refuse(sample, `the database refused it: ${problem}`);
-        },
-      },
-    });
     this.#reporter = new Reporter({
       collectorId: identity.id,
       catalogue: this.#catalogue,
@@ -183,47 +166,82 @@ export class Collector {
     });
     this.#link = new DatabaseLink(database, {
       collectorId: identity.id,
-      onPromotions: (promotions) => this.#promote(new PromotionSet(promotions)),
+      onPromotions: (promotions) => this.#hearPromotions(promotions),
       onSources: (sources) => this.#jobs.configure(sources),
       onJobs: () => this.#jobs.notified(),
       onProblem: (problem) => logger.debug({ problem }, 'no link to the database'),
-      publish: (client, first) => this.#reporter.publish(client, first),
+      publish: async (client, first) => {
+        // The row of this collector is another process's until then.
+        if (this.#output) await this.#reporter.publish(client, first);
+      },
     });
     this.#maintenance = new Maintenance(database, logger);
     this.#jobs = new JobSync(database, logger);
-    spool?.listen({
-      onDropped: (segment, records, reason) => this.#lanes.dropped(segment, records, reason),
-      onDamaged: ({ segment, offset, bytes, rows }) => this.#lanes.damaged(segment, offset, bytes, rows),
-      onSetAside: (file, reason) => logger.warn({ file, reason }, 'a file of the spool cannot be read: kept'),
-      onProblem: ({ message, hint }) => {
-        logger.error({ problem: message, hint }, 'the disk takes nothing: values wait in memory only');
-        this.#reporter.statusChanged();
-      },
-      onProblemOver: () => {
-        logger.info('the disk takes values again');
-        this.#reporter.statusChanged();
-      },
-    });
+    if (inheritance) this.#hearPromotions(inheritance.promotions);
+    else this.#open(identity, options.spool);
   }
 
+  get identity(): CollectorIdentity {
+    return this.#identity;
+  }
+
+  get writer(): Writer {
+    return this.#out.writer;
+  }
+
+  get #out(): Output {
+    if (!this.#output) throw new Error('another process is this collector still');
+    return this.#output;
+  }
+
+  /** Reads and writes. */
   async start(entries: readonly MetricEntry[]): Promise<void> {
-    await this.#configure(entries, this.identity.startedAtUs);
-    this.writer.start();
+    await this.#read(entries);
     this.#link.start();
-    this.#maintenance.start();
+    this.#write();
+  }
+
+  /**
+   * Hears what is promoted, and when it knows, or `patienceMs` are over, that is enough: the last ones are inherited.
+   * For a collector that takes over; read() comes next.
+   */
+  async listen(patienceMs: number): Promise<void> {
+    this.#link.start();
+    await this.#patiently(patienceMs, this.#link.heard);
+  }
+
+  /** Reads from the inherited instant on: to be called before it. Streams begin when it comes. */
+  async readFrom({ atUs }: Inheritance, entries: readonly MetricEntry[]): Promise<void> {
+    // No earlier: what is promoted meanwhile is read at once by the other process.
+    await this.#until(atUs - CONFIGURE_US);
+    await this.#read(entries.filter(({ driver }) => !isStreamDriver(driver)));
+    await this.#until(atUs);
+    await this.#configure(entries, this.#identity.startedAtUs);
+  }
+
+  /** Writes from now on: no other process is this collector any more. */
+  own(identity: CollectorIdentity, spool: CollectorSpool | undefined): void {
+    this.#identity = identity;
+    this.#open(identity, spool);
+    for (const batch of this.#early.splice(0)) this.writer.push(batch);
+    this.#write();
+  }
+
+  async #read(entries: readonly MetricEntry[]): Promise<void> {
+    await this.#configure(entries, this.#identity.startedAtUs);
     // Between two instants of the grid: answers to the polls of an instant must not wait for it to be read.
     const { flushIntervalMs, phaseGridMs } = this.#settings.collector;
     this.#schedule.add(flushIntervalMs, phaseGridMs / 2, () => this.flush());
   }
 
+  #write(): void {
+    this.writer.start();
+    this.#maintenance.start();
+  }
+
   /** Reads everything once: what is optional, too, if the database says soon that it is promoted. */
   async readOnce(): Promise<void> {
-    let cancel = () => {};
-    const patience = new Promise<void>((resolve) => {
-      cancel = this.#clock.setTimer(PROMOTION_PATIENCE_MS, resolve);
-    });
-    await Promise.race([this.#promotionsKnown, patience]);
-    cancel();
+    await this.#patiently(PROMOTION_PATIENCE_MS, this.#promotionsKnown);
     await this.fleet.readOnce();
   }
 
@@ -248,8 +266,30 @@ export class Collector {
     // What a poll that is under way will give was measured after it began, at the earliest.
     const horizonUs = Math.min(this.#wallClock.nowUs(), this.fleet.oldestPollUs());
     const batch = this.#builder.close(horizonUs);
-    if (batch) this.writer.push(batch);
+    if (!this.#output) {
+      if (batch) this.#early.push(batch);
+    } else if (batch) this.writer.push(batch);
     else this.writer.advance(horizonUs);
+  }
+
+  /** Where another process can take over from this one: a whole second, `leadMs` ahead at least. */
+  offer(leadMs: number): { atUs: number; grid: Grid; promotions: readonly Promotion[] } {
+    const nowUs = this.#wallClock.nowUs();
+    const atUs = Math.ceil((nowUs + leadMs * 1000) / 1e6) * 1e6;
+    const { anchorMs } = this.#schedule;
+    const fromMs = this.#clock.monotonicMs() + anchorMs + (atUs - nowUs) / 1000;
+    return { atUs, grid: { anchorMs, fromMs }, promotions: this.#promotionList };
+  }
+
+  /** Leaves all instants of the grid from `fromMs` on to another process; infinity takes that back. Resolves then. */
+  endAt(fromMs: number): Promise<void> {
+    return this.#schedule.endAt(fromMs);
+  }
+
+  /** Ends what is under way, after endAt(). stop() comes next. */
+  async finish(atUs: number): Promise<void> {
+    this.#builder.endStreamsAt(atUs);
+    await this.fleet.finish(LAST_POLL_PATIENCE_MS);
   }
 
   /**
@@ -271,11 +311,12 @@ export class Collector {
 
   /** Nothing would be lost if the process ended now. */
   get isSafe(): boolean {
-    return this.#lanes.isSafe && this.#builder.rows === 0;
+    return this.#out.lanes.isSafe && this.#builder.rows === 0;
   }
 
   counters(): CollectorCounters {
-    const { counters } = this.writer;
+    const { lanes, writer } = this.#out;
+    const { counters } = writer;
     let missed = this.#gone.missed;
     for (const target of this.fleet.targets.values()) missed += target.counters.missed;
     return {
@@ -283,8 +324,8 @@ export class Collector {
       missed,
       read: this.#counted.read + this.#builder.streamed,
       stored: counters.rowsWritten,
-      waiting: this.#lanes.rows + this.#builder.rows,
-      waitingBytes: this.#lanes.bytes,
+      waiting: lanes.rows + this.#builder.rows,
+      waitingBytes: lanes.bytes,
       spool: this.#spoolCounters(),
       replayed: counters.rowsReplayed,
       refused: this.#complaints.refused,
@@ -299,15 +340,16 @@ export class Collector {
   }
 
   #spoolCounters(): SpoolCounters | undefined {
-    if (this.#spool === undefined) return undefined;
-    const { counters, bytes, maxBytes, problem } = this.#spool.spool;
+    const { lanes, spool } = this.#out;
+    if (spool === undefined) return undefined;
+    const { counters, bytes, maxBytes, problem } = spool;
     return {
-      waiting: this.#lanes.spooledRows,
-      backlog: this.#lanes.backlogRows,
-      drainRate: Math.round(this.#lanes.drainRate),
+      waiting: lanes.spooledRows,
+      backlog: lanes.backlogRows,
+      drainRate: Math.round(lanes.drainRate),
       bytes,
       maxBytes,
-      segments: this.#spool.spool.segments().length,
+      segments: spool.segments().length,
       dropped: counters.rowsDropped,
       damaged: counters.damages,
       setAside: counters.rowsSetAside,
@@ -414,6 +456,25 @@ export class Collector {
     }
   }
 
+  #hearPromotions(promotions: readonly Promotion[]): void {
+    this.#promotionList = promotions;
+    this.#promote(new PromotionSet(promotions));
+  }
+
+  #until(timestampUs: number): Promise<void> {
+    const waitMs = Math.max(0, (timestampUs - this.#wallClock.nowUs()) / 1000);
+    return new Promise((resolve) => void this.#clock.setTimer(waitMs, resolve));
+  }
+
+  async #patiently(patienceMs: number, what: Promise<void>): Promise<void> {
+    let cancel = () => {};
+    const patience = new Promise<void>((resolve) => {
+      cancel = this.#clock.setTimer(patienceMs, resolve);
+    });
+    await Promise.race([what, patience]);
+    cancel();
+  }
+
   /** Applies promotions, and again whenever one of them expires. */
   #promote(promotions: PromotionSet): void {
     if (this.#stopping) return;
@@ -431,6 +492,59 @@ export class Collector {
     if (expiryUs === undefined) return;
     const delayMs = Math.min(LONGEST_TIMER_MS, Math.ceil((expiryUs - nowUs) / 1000));
     this.#cancelExpiry = this.#clock.setTimer(delayMs, () => this.#promote(this.#promotions));
+  }
+
+  #open(identity: CollectorIdentity, spool: CollectorSpool | undefined): void {
+    const { settings, database, logger, guard, writeTimeoutMs } = this.#options;
+    const clock = this.#clock;
+    const lanes = new Lanes({
+      spool: spool?.spool,
+      losses: spool?.losses ?? new Losses(),
+      memorySegment: identity.segment,
+      runUs: identity.startedAtUs,
+      memoryBytes: settings.collector.bufferBytes,
+      drainShare: settings.spool?.drainShare ?? 0.5,
+      monotonicMs: () => clock.monotonicMs(),
+      stamp: guard && (() => guard.stamp()),
+      onLost: (loss) => this.#lose(loss),
+      onChange: () => writer.wake(),
+    });
+    const writer = new Writer({
+      clock,
+      lanes,
+      runUs: identity.startedAtUs,
+      store: new DatabaseStore(database, identity, {
+        guard,
+        setAside: spool && ((refused) => this.#setAside(spool, refused)),
+      }),
+      ...(writeTimeoutMs === undefined ? {} : { timeoutMs: writeTimeoutMs }),
+      events: {
+        onAway: (problem) => {
+          logger.warn({ problem }, 'the database takes no values now: they wait here');
+        },
+        onBack: (awayMs) => {
+          const waiting = lanes.rows;
+          logger.info({ awayMs: Math.round(awayMs), waiting }, 'the database takes values again');
+        },
+        onRefused: (rows) => {
+          for (const { sample, problem } of rows) this.#refuse(sample, `the database refused it: ${problem}`);
+        },
+      },
+    });
+    this.#output = { lanes, writer, spool: spool?.spool };
+    spool?.listen({
+      onDropped: (segment, records, reason) => lanes.dropped(segment, records, reason),
+      onDamaged: ({ segment, offset, bytes, rows }) => lanes.damaged(segment, offset, bytes, rows),
+      onSetAside: (file, reason) => logger.warn({ file, reason }, 'a file of the spool cannot be read: kept'),
+      onProblem: ({ message, hint }) => {
+        logger.error({ problem: message, hint }, 'the disk takes nothing: values wait in memory only');
+        this.#reporter.statusChanged();
+      },
+      onProblemOver: () => {
+        logger.info('the disk takes values again');
+        this.#reporter.statusChanged();
+      },
+    });
   }
 
   #configuredDevices(): { device: string; protocol: string }[] {

@@ -11,9 +11,17 @@ export interface OpenChannel extends Channel {
   promoted: boolean;
 }
 
-/** Values in all columns since the last batch. */
+/** What all columns have in common. */
 export interface ColumnTally {
+  /** Values in all columns since the last batch. */
   rows: number;
+  /**
+   * When another process read the streams before: the first value of a column is from there as well if it is older, such
+   * as the mean of a second that both have a part of.
+   */
+  fromUs: number;
+  /** From then on another process reads them. */
+  untilUs: number;
 }
 
 const FIRST_CAPACITY = 16;
@@ -26,6 +34,7 @@ export class Column implements OpenChannel {
   #times = new Float64Array(FIRST_CAPACITY);
   #values = new Float64Array(FIRST_CAPACITY);
   #rows = 0;
+  #isFirst = true;
 
   constructor(series: Series, tally: ColumnTally, onClose: () => void) {
     this.series = series;
@@ -38,6 +47,11 @@ export class Column implements OpenChannel {
   }
 
   add(timestampUs: number, value: number): void {
+    if (this.#isFirst) {
+      this.#isFirst = false;
+      if (timestampUs < this.#tally.fromUs) return;
+    }
+    if (timestampUs >= this.#tally.untilUs) return;
     const row = this.#rows;
     if (row === this.#times.length) this.#grow();
     this.#times[row] = timestampUs;

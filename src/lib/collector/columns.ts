@@ -23,11 +23,21 @@ export interface BatchTimes {
 const DAY_US = 86_400_000_000;
 
 export class Columns {
-  readonly #tally: ColumnTally = { rows: 0 };
+  readonly #tally: ColumnTally;
   #columns: Column[] = [];
   readonly #closed = new Set<Column>();
   /** Whether #columns is sorted by device: the server then walks its index in order. */
   #sorted = true;
+
+  /** @param fromUs who read before this read until then */
+  constructor(fromUs = Number.NEGATIVE_INFINITY) {
+    this.#tally = { rows: 0, fromUs, untilUs: Number.POSITIVE_INFINITY };
+  }
+
+  /** What is measured from then on is not taken: somebody else has it. */
+  endAt(untilUs: number): void {
+    this.#tally.untilUs = untilUs;
+  }
 
   /** Rows in all columns. */
   get rows(): number {

@@ -1,7 +1,8 @@
 /**
  * Runs a collector as a process: takes its identity, opens its endpoint, follows changes of the configuration, and
  * obeys signals. The first SIGINT or SIGTERM stops reading and writes what was read; the second exits at once.
- * SIGHUP, or a changed file, reloads. SIGPIPE is left alone: Node ignores it.
+ * SIGHUP, or a changed file, reloads. SIGUSR2 starts a successor from the same command line, which takes over without
+ * a missed interval (takeOver/). SIGPIPE is left alone: Node ignores it.
  */
 import { hostname } from 'node:os';
 import type { MetricEntry } from '../config/model.ts';
@@ -17,10 +18,14 @@ import { nowUs } from '../time.ts';
 import { Collector } from './collector.ts';
 import { CollectorSpool, spoolFolder } from './collectorSpool.ts';
 import { watchConfig } from './configWatcher.ts';
+import type { CollectorIdentity } from './databaseStore.ts';
 import { type Endpoint, openEndpoint } from './endpoint.ts';
 import { type HeldIdentity, holdIdentity } from './identity.ts';
 import { selfMetrics } from './selfMetrics.ts';
 import { collectorReport } from './statusReport.ts';
+import { awaitSuccessor, type Given } from './takeOver/predecessor.ts';
+import { askForTakeOver, type Successor } from './takeOver/successor.ts';
+import { startSuccessorOnSignal } from './takeOver/successorProcess.ts';
 
 export interface DaemonOptions {
   readonly settings: Settings;
@@ -37,60 +42,88 @@ export interface DaemonOptions {
   readonly identityName?: string;
   /** End when every stream has ended: their input does not come again. */
   readonly untilStreamsEnd?: boolean;
+  /** Take over from the collector that runs. */
+  readonly takeOver?: boolean;
 }
 
 /** How long to write what is left at the end: a supervisor waits some 90 s before it kills. */
 const DRAIN_MS = 30_000;
 /** The same while the database is away. */
 const DRAIN_AWAY_MS = 5_000;
+/** The same when a successor waits, for what is in the spool: it stores the rest. */
+const HAND_OVER_MS = 2_000;
 const SCHEMA_CHECK_MS = 5_000;
 
 /** Resolves when the collector has ended, to the values that it stored and lost. */
 export async function runDaemon(options: DaemonOptions): Promise<{ stored: number; lost: number }> {
-  const { settings, entries, database, logger, version, once } = options;
+  const { database, logger, takeOver, settings, version } = options;
   await checkDatabase(database, logger);
-  const held = await holdIdentity(settings.dataFolder, options.identityName);
+  if (!takeOver) return run(options, await holdIdentity(settings.dataFolder, options.identityName));
+  return run(options, await askForTakeOver(settings.dataFolder, version, logger));
+}
+
+async function run(
+  options: DaemonOptions,
+  start: HeldIdentity | Successor,
+): Promise<{ stored: number; lost: number }> {
+  const { settings, entries, database, logger, version, once, identityName } = options;
+  let held: HeldIdentity | undefined;
   let endpoint: Endpoint | undefined;
   let spool: CollectorSpool | undefined;
-  try {
-    spool = await openSpool(settings, held, options.identityName);
-    let collector: Collector | undefined;
-    const running = () => {
-      if (!collector) throw new Error('not yet');
-      return collector;
-    };
+  let collector: Collector | undefined;
+  const running = () => {
+    if (!collector) throw new Error('not yet');
+    return collector;
+  };
+  const host = hostname();
+  const base = { id: start.id, name: settings.collector.name ?? host, host, version };
+  /** What one process at a time may have. */
+  const hold = async (identity: HeldIdentity, startedAtUs: number): Promise<CollectorIdentity> => {
+    held = identity;
+    spool = await openSpool(settings, identity, identityName);
     if (!once) endpoint = await tryEndpoint(settings, logger, running);
-    const host = hostname();
-    collector = new Collector({
-      settings,
-      database,
-      logger,
-      once,
-      spool,
-      identity: {
-        id: held.id,
-        segment: held.segment,
-        name: settings.collector.name ?? host,
-        host,
-        version,
-        startedAtUs: nowUs(),
+    return { ...base, segment: identity.segment, startedAtUs, endpoint: endpoint?.url };
+  };
+  let signalled: Promise<NodeJS.Signals> | undefined;
+  let given: Given | undefined;
+  let result: { stored: number; lost: number };
+  try {
+    if ('atUs' in start) {
+      const { atUs } = start;
+      const identity = { ...base, segment: 0, startedAtUs: atUs, endpoint: undefined };
+      collector = new Collector({ settings, database, logger, identity, inheritance: start });
+      await collector.listen(start.leftMs);
+      await start.go();
+      await collector.readFrom(start, entries);
+      // Until now a signal ended this process, and the other one would have gone on.
+      signalled = firstSignal();
+      await start.untilReleased();
+      collector.own(await hold(await holdIdentity(settings.dataFolder), atUs), spool);
+    } else {
+      const identity = await hold(start, nowUs());
+      collector = new Collector({ settings, database, logger, once, identity, spool });
+      await collector.start(entries);
+    }
+    logger.info(
+      {
+        metrics: entries.length,
+        targets: collector.fleet.targets.size,
+        database: database.label,
         endpoint: endpoint?.url,
       },
-    });
-    await collector.start(entries);
-    const targets = collector.fleet.targets.size;
-    logger.info(
-      { metrics: entries.length, targets, database: database.label, endpoint: endpoint?.url },
       'collecting',
     );
-    if (once) await collector.readOnce();
-    else await untilStopped(collector, options);
-    return await stop(collector, logger, once);
+    if (once || held === undefined) await collector.readOnce();
+    else given = await untilStopped(collector, held, options, signalled ?? firstSignal(), start);
+    result = await stop(collector, options, given, spool);
   } finally {
     await endpoint?.close();
     await spool?.spool.close();
-    held.release();
+    held?.release();
   }
+  if (given === undefined || (await given.release())) return result;
+  logger.error('the other collector is gone before it had taken over: this one goes on');
+  return runDaemon({ ...options, entries: options.loadEntries?.() ?? entries, takeOver: false });
 }
 
 /** A schema that does not fit is told at once; a database that is away may come. */
@@ -140,9 +173,18 @@ async function tryEndpoint(
   }
 }
 
-/** Follows configuration and signals; resolves at the first SIGINT or SIGTERM, or when every stream has ended. */
-function untilStopped(collector: Collector, options: DaemonOptions): Promise<void> {
-  const { settings, logger, loadEntries } = options;
+/**
+ * Follows configuration and signals; resolves at the first SIGINT or SIGTERM, when every stream has ended, or when a
+ * successor begins to read.
+ */
+async function untilStopped(
+  collector: Collector,
+  held: HeldIdentity,
+  options: DaemonOptions,
+  signalled: Promise<NodeJS.Signals>,
+  start: HeldIdentity | Successor,
+): Promise<Given | undefined> {
+  const { settings, logger, loadEntries, version } = options;
   const systemd = systemdNotifier(process.env, () => collector.writer.state !== 'closed');
   let reloading = Promise.resolve();
   const reload = () => {
@@ -161,22 +203,34 @@ function untilStopped(collector: Collector, options: DaemonOptions): Promise<voi
   const watcher =
     loadEntries && watchConfig(settings, reload, (message) => logger.warn(`${message}; SIGHUP reloads`));
   process.on('SIGHUP', reload);
-  systemd.notify('READY=1');
-  return new Promise((resolve) => {
-    void firstSignal().then((signal) => {
-      process.off('SIGHUP', reload);
-      process.on('SIGHUP', () => {});
-      watcher?.close();
-      systemd.stop();
-      systemd.notify('STOPPING=1');
-      logger.info(
-        { waiting: collector.counters().waiting },
-        `${signal}: writing what was read; again to exit at once`,
-      );
-      void reloading.then(resolve);
-    });
+  const stopStarting = startSuccessorOnSignal(logger, loadEntries !== undefined);
+  // The predecessor ends then: systemd must know by which process the unit goes on.
+  void systemd.notify('READY=1').then(() => 'settled' in start && start.settled());
+  const predecessor = loadEntries && awaitSuccessor({ folder: held.folder, logger, version, collector });
+  const ended = new Promise<void>((resolve) => {
     if (options.untilStreamsEnd) void collector.fleet.streamsEnded().then(resolve);
   });
+  const reason = await Promise.race([ended, signalled, predecessor?.given ?? new Promise<never>(() => {})]);
+  predecessor?.close();
+  stopStarting();
+  process.off('SIGHUP', reload);
+  process.on('SIGHUP', () => {});
+  watcher?.close();
+  const told = systemd.stop();
+  await reloading;
+  if (typeof reason === 'object') {
+    await told;
+    await collector.finish(reason.atUs);
+    return reason;
+  }
+  if (reason !== undefined) {
+    void systemd.notify('STOPPING=1');
+    logger.info(
+      { waiting: collector.counters().waiting },
+      `${reason}: writing what was read; again to exit at once`,
+    );
+  }
+  return undefined;
 }
 
 async function openSpool(
@@ -195,21 +249,24 @@ async function openSpool(
 
 async function stop(
   collector: Collector,
-  logger: Logger,
-  once: boolean,
+  { logger, once }: DaemonOptions,
+  given: Given | undefined,
+  spool: CollectorSpool | undefined,
 ): Promise<{ stored: number; lost: number }> {
+  const isKept = given !== undefined && spool !== undefined && spool.spool.problem === undefined;
   const patienceMs = () => {
+    if (isKept) return HAND_OVER_MS;
     if (collector.writer.awayMs === undefined) return DRAIN_MS;
     return collector.isSafe ? 0 : DRAIN_AWAY_MS;
   };
-  const lost = await collector.stop(patienceMs, once ? DRAIN_MS : undefined);
-  const { stored, spool } = collector.counters();
-  const waiting = spool?.waiting ?? 0;
+  const lost = await collector.stop(patienceMs, once ? DRAIN_MS : given && 0);
+  const { stored, spool: spooled } = collector.counters();
+  const waiting = spooled?.waiting ?? 0;
   if (lost > 0) logger.error({ stored, lost }, `${lost} values could not be written and are lost`);
   if (waiting > 0) {
     logger.warn(
       { stored, waiting },
-      `stopped: ${waiting} values wait in the spool and are stored at the next start`,
+      `stopped: ${waiting} values wait in the spool and are stored ${given ? 'by the next process' : 'at the next start'}`,
     );
   } else if (lost === 0) {
     logger.info({ stored }, 'stopped: every value that was read is stored');

@@ -47,6 +47,11 @@ export class DatabaseLink {
   /** What was read last, to compare. */
   #promotions: string | undefined;
   #sources = '[]';
+  #hasHeard = () => {};
+  /** Resolves when promotions were read for the first time. */
+  readonly heard = new Promise<void>((resolve) => {
+    this.#hasHeard = resolve;
+  });
 
   constructor(target: DatabaseTarget, content: LinkContent) {
     this.#target = target;
@@ -128,6 +133,7 @@ export class DatabaseLink {
     const { rows } = await client.query<{ device_id: string; pattern: string; expires_us: string | null }>(
       readSql('queries/collector_promotions'),
     );
+    this.#hasHeard();
     const text = JSON.stringify(rows);
     if (text === this.#promotions) return;
     this.#promotions = text;

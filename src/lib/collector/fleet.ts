@@ -120,7 +120,16 @@ export class Fleet {
 
   /** Stops every schedule and waits for the polls under way, but not longer than `patienceMs`. */
   async stopPolling(patienceMs: number): Promise<void> {
-    const idle = Promise.all([...this.targets.values()].map((target) => target.stopPolling()));
+    await this.#patiently(patienceMs, (target) => target.stopPolling());
+  }
+
+  /** Lets everything that was due be read, but not for longer than `patienceMs`, and ends each session after that. */
+  async finish(patienceMs: number): Promise<void> {
+    await this.#patiently(patienceMs, (target) => target.finish());
+  }
+
+  async #patiently(patienceMs: number, end: (target: AnyTarget) => Promise<void>): Promise<void> {
+    const idle = Promise.all([...this.targets.values()].map(end));
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, patienceMs);

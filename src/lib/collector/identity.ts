@@ -15,6 +15,7 @@ export interface HeldIdentity {
   readonly id: string;
   /** Number of this run, higher than that of every run before: the segment in kw.ledger. */
   readonly segment: number;
+  readonly folder: string;
   release(): void;
 }
 
@@ -32,7 +33,7 @@ const ASK_TIMEOUT_MS = 1_000;
  * @throws KwError COLLECTOR_RUNNING when another process has it, DATA_FOLDER when the folder cannot be used
  */
 export async function holdIdentity(dataFolder: string, name = 'collector'): Promise<HeldIdentity> {
-  const folder = join(dataFolder, name);
+  const folder = identityFolder(dataFolder, name);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -49,11 +50,15 @@ export async function holdIdentity(dataFolder: string, name = 'collector'): Prom
     // The clock keeps the numbers rising if the file is lost, the file keeps them rising if the clock is set back.
     const segment = Math.max(Date.now(), (before?.segment ?? 0) + 1);
     writeIdentity(folder, { id, segment });
-    return { id, segment, release: () => void server.close() };
+    return { id, segment, folder, release: () => void server.close() };
   } catch (error) {
     server.close();
     throw error;
   }
+}
+
+export function identityFolder(dataFolder: string, name = 'collector'): string {
+  return join(dataFolder, name);
 }
 
 async function lock(folder: string): Promise<Server> {
@@ -96,7 +101,8 @@ function running(folder: string, pid: string | undefined): KwError {
   });
 }
 
-function listen(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {
+/** The error of a server that cannot listen there. */
+export function listen(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     const onError = (error: NodeJS.ErrnoException) => resolve(error);
     server.once('error', onError);
@@ -108,7 +114,7 @@ function listen(server: Server, path: string): Promise<NodeJS.ErrnoException | u
 }
 
 /** The process id that answers on the socket, or undefined when nobody does. */
-function askHolder(path: string): Promise<string | undefined> {
+export function askHolder(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let answer = '';
     const socket = connect(path);
@@ -126,11 +132,12 @@ function askHolder(path: string): Promise<string | undefined> {
   });
 }
 
-function socketPath(folder: string): string {
-  const path = join(folder, 'lock');
+/** Where a socket of an identity's folder is, by a path that is short enough. */
+export function socketPath(folder: string, name: 'lock' | 'takeover' = 'lock'): string {
+  const path = join(folder, name);
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES || process.platform !== 'linux') return path;
   // The folder stays open for as long as the process lives.
-  return `/proc/self/fd/${openSync(folder, 'r')}/lock`;
+  return `/proc/self/fd/${openSync(folder, 'r')}/${name}`;
 }
 
 function readIdentity(folder: string): IdentityFile | undefined {

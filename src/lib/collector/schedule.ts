@@ -4,6 +4,9 @@
  * The grid is fixed once, to the wall clock of the start, so that a device keeps its instant across restarts, and
  * runs on the monotonic clock from then on: a late callback does not delay the next one, and a step of the wall clock
  * causes neither a burst nor a stall. Instants that passed while the process was held are counted, never made up for.
+ *
+ * A process that takes over from another one goes on with the other's grid from an instant on: the other one does all
+ * instants before it, this one that instant and all after it.
  */
 import type { Clock } from './clock.ts';
 
@@ -27,22 +30,35 @@ interface Group {
   entries: Entry[];
 }
 
+/** A grid to go on with. */
+export interface Grid {
+  /** Added to the monotonic clock, gives the time of the grid in milliseconds since the epoch. */
+  readonly anchorMs: number;
+  /** The first instant that is not done by somebody else, in the time of the grid. */
+  readonly fromMs: number;
+}
+
 /** Timers of Node keep whole milliseconds and may fire that much early. */
 const TIMER_SLACK_MS = 1;
 
 export class Schedule {
   readonly #clock: Clock;
   /** Added to the monotonic clock, gives the time of the grid in milliseconds since the epoch. */
-  readonly #anchorMs: number;
+  readonly anchorMs: number;
+  readonly #fromMs: number;
   /** A binary heap, the earliest first. */
   readonly #groups: Group[] = [];
   #cancelTimer: (() => void) | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped = false;
+  /** Instants from here on are not for this process. */
+  #endMs = Number.POSITIVE_INFINITY;
+  #onEnd = () => {};
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, grid?: Grid) {
     this.#clock = clock;
-    this.#anchorMs = Math.round(clock.wallMs() - clock.monotonicMs());
+    this.anchorMs = grid?.anchorMs ?? Math.round(clock.wallMs() - clock.monotonicMs());
+    this.#fromMs = grid?.fromMs ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Calls `tick` at each `phaseMs + k * periodMs` that lies in the future, until cancelled. */
@@ -54,13 +70,26 @@ export class Schedule {
         this.cancelled = true;
       },
     };
-    const periods = Math.floor((this.#nowMs() - phaseMs) / periodMs) + 1;
+    const nowMs = this.#nowMs();
+    const periods =
+      nowMs < this.#fromMs
+        ? Math.ceil((this.#fromMs - phaseMs) / periodMs)
+        : Math.floor((nowMs - phaseMs) / periodMs) + 1;
     const dueMs = phaseMs + periods * periodMs;
     const group = this.#groups.find((one) => one.periodMs === periodMs && one.dueMs === dueMs);
     if (group) group.entries.push(entry);
     else pushHeap(this.#groups, { periodMs, dueMs, entries: [entry] });
     this.#arm();
     return entry;
+  }
+
+  /** Leaves all instants from `endMs` on, in the time of the grid, to somebody else. Resolves when all before are over. */
+  endAt(endMs: number): Promise<void> {
+    this.#endMs = endMs;
+    return new Promise((resolve) => {
+      this.#onEnd = resolve;
+      this.#arm();
+    });
   }
 
   /** Cancels every caller and the timer. */
@@ -71,12 +100,12 @@ export class Schedule {
   }
 
   #nowMs(): number {
-    return this.#clock.monotonicMs() + this.#anchorMs;
+    return this.#clock.monotonicMs() + this.anchorMs;
   }
 
   #arm(): void {
-    const next = this.#groups[0]?.dueMs;
-    if (this.#stopped || next === undefined || next >= this.#timerAtMs) return;
+    const next = Math.min(this.#groups[0]?.dueMs ?? Number.POSITIVE_INFINITY, this.#endMs);
+    if (this.#stopped || next >= this.#timerAtMs) return;
     this.#cancelTimer?.();
     this.#timerAtMs = next;
     this.#cancelTimer = this.#clock.setTimer(Math.max(0, Math.ceil(next - this.#nowMs())), () =>
@@ -88,12 +117,19 @@ export class Schedule {
     this.#cancelTimer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#nowMs() + TIMER_SLACK_MS;
+    const isOver = nowMs >= this.#endMs;
     for (let group = this.#groups[0]; group && group.dueMs <= nowMs; group = this.#groups[0]) {
+      if (group.dueMs >= this.#endMs) break;
       popHeap(this.#groups);
-      const missed = Math.floor((nowMs - group.dueMs) / group.periodMs);
+      const lastMs = isOver ? this.#endMs - 1e-3 : nowMs;
+      const missed = Math.floor((lastMs - group.dueMs) / group.periodMs);
       group.dueMs += (missed + 1) * group.periodMs;
       this.#call(group, missed);
       if (group.entries.length > 0 && !this.#stopped) pushHeap(this.#groups, group);
+    }
+    if (isOver) {
+      this.stop();
+      this.#onEnd();
     }
     this.#arm();
   }

@@ -164,6 +164,10 @@ export class StreamTarget {
     return this.#closing;
   }
 
+  finish(): Promise<void> {
+    return this.stopPolling();
+  }
+
   close(): Promise<void> {
     return this.stopPolling();
   }

@@ -119,6 +119,13 @@ export class Target {
     await this.#idle();
   }
 
+  /** Ends the session when all that was due is read. */
+  async finish(): Promise<void> {
+    for (const loop of this.#loops.values()) loop.scheduled?.cancel();
+    await this.#idle();
+    await this.close();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const loop of this.#loops.values()) loop.scheduled?.cancel();

@@ -55,7 +55,7 @@ export async function runServer(options: ServeOptions): Promise<void> {
   try {
     const url = await listen(app, settings.server.listen);
     const systemd = systemdNotifier(process.env, () => app.server.listening);
-    systemd.notify('READY=1');
+    void systemd.notify('READY=1');
     logger.info({ address: url, database: database.label }, 'serving');
     if (settings.server.tls === undefined && !isLoopback(settings.server.listen.host)) {
       logger.warn(
@@ -66,8 +66,8 @@ export async function runServer(options: ServeOptions): Promise<void> {
     options.onListening?.(url);
     const signal = await firstSignal();
     stopReloading();
-    systemd.stop();
-    systemd.notify('STOPPING=1');
+    void systemd.stop();
+    void systemd.notify('STOPPING=1');
     logger.info(`${signal}: running answers are finished; again to exit at once`);
   } finally {
     await close(app);
