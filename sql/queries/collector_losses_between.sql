@@ -1,5 +1,5 @@
 -- Losses of collectors that touch the time from $1 to $2.
-SELECT l.collector_id, c.name, l.samples,
+SELECT l.collector_id, c.name, l.samples, l.reason,
   (extract(epoch FROM l.lost_from) * 1e6)::bigint AS from_us,
   (extract(epoch FROM l.lost_until) * 1e6)::bigint AS to_us
 FROM kw.collector_losses l

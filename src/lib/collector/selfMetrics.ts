@@ -6,7 +6,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { nowUs } from '../time.ts';
 import type { Collector } from './collector.ts';
 import type { AnyTarget, Fleet } from './fleet.ts';
-import type { CollectorCounters } from './status.ts';
+import type { CollectorCounters, SpoolCounters } from './status.ts';
 
 export function selfMetrics(source: Collector): Registry {
   const registry = new Registry();
@@ -41,7 +41,7 @@ export function selfMetrics(source: Collector): Registry {
   total('kw_values_read_total', 'Values that devices gave.', (c) => c.read);
   total('kw_values_stored_total', 'Values that the database committed.', (c) => c.stored);
   total('kw_values_refused_total', 'Values beyond the limits, or refused by the database.', (c) => c.refused);
-  total('kw_values_lost_total', 'Values dropped because the database was away for too long.', (c) => c.lost);
+  total('kw_values_lost_total', 'Values that were read and are nowhere any more.', (c) => c.lost);
   total('kw_clock_steps_total', 'Steps of the wall clock over half a second.', (c) => c.clockSteps);
   total('kw_reloads_total', 'Configurations that were taken over.', (c) => c.reloads);
   total('kw_reloads_refused_total', 'Configurations that were refused.', (c) => c.reloadsRefused);
@@ -51,6 +51,26 @@ export function selfMetrics(source: Collector): Registry {
     'Encoded batches that wait for the database.',
     () => source.counters().waitingBytes,
   );
+  const spool = (name: string, help: string, read: (spool: SpoolCounters) => number): void => {
+    value(name, help, () => {
+      const { spool } = source.counters();
+      return spool && read(spool);
+    });
+  };
+  const spoolTotal = (name: string, help: string, read: (spool: SpoolCounters) => number): void => {
+    total(name, help, ({ spool }) => (spool ? read(spool) : 0));
+  };
+  spool('kw_spool_values_waiting', 'Values on the disk that are not stored.', (s) => s.waiting);
+  spool('kw_spool_values_backlog', 'Those of them that are read back from the disk.', (s) => s.backlog);
+  spool('kw_spool_drain_rate', 'Values a second at which those are stored.', (s) => s.drainRate);
+  spool('kw_spool_bytes', 'Size of the spool.', (s) => s.bytes);
+  spool('kw_spool_max_bytes', 'Size beyond which its oldest segment goes.', (s) => s.maxBytes);
+  spool('kw_spool_segments', 'Files of the spool.', (s) => s.segments);
+  spool('kw_spool_up', 'Whether the disk takes what is read.', (s) => Number(s.problem === undefined));
+  spoolTotal('kw_spool_values_dropped_total', 'Values of segments that had to go.', (s) => s.dropped);
+  spoolTotal('kw_spool_damages_total', 'Parts of segments that could not be read.', (s) => s.damaged);
+  spoolTotal('kw_spool_values_set_aside_total', 'Refused values in refused.ndjson.', (s) => s.setAside);
+  total('kw_values_replayed_total', 'Values of earlier runs that were stored.', (c) => c.replayed);
   value('kw_targets', 'Endpoints that are configured.', () => source.counters().targets);
   value('kw_database_up', 'Whether the database takes batches.', () =>
     Number(source.writer.awayMs === undefined),

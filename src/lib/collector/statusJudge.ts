@@ -81,6 +81,25 @@ function judgeCollector({
       message: `collector ${name} lags ${Math.round(lag_seconds)} s behind`,
     });
   }
+  const { spool } = counters;
+  if (spool?.problem)
+    findings.push({
+      level: 'critical',
+      message: `collector ${name} keeps values in memory only: ${spool.problem}`,
+    });
+  if (spool?.backlog) {
+    const rate = spool.drainRate > 0 ? `, ${spool.drainRate} a second are stored` : '';
+    findings.push({
+      level: 'warning',
+      message: `collector ${name} has ${spool.backlog} values in its spool${rate}`,
+    });
+  }
+  if (spool?.setAside) {
+    findings.push({
+      level: 'warning',
+      message: `collector ${name} set ${spool.setAside} refused values aside`,
+    });
+  }
   if (counters.lost)
     findings.push({ level: 'warning', message: `collector ${name} lost ${counters.lost} values` });
   if (counters.reloadProblem) {

@@ -45,6 +45,8 @@ export function statusText(
       width,
     ),
   ];
+  const spools = report.collectors.filter(hasNewsOfSpool);
+  if (spools.length > 0) parts.push(listing(SPOOL_HEADING, spools.map(spoolRow), width));
   if (shown.length > 0) {
     const heading = [
       'DEVICE',
@@ -74,6 +76,37 @@ export function statusText(
 
 function needsAttention(device: DeviceReport): boolean {
   return deviceState(device) !== 'up' || device.missed > 0 || Object.keys(device.errors).length > 0;
+}
+
+const SPOOL_HEADING = ['SPOOL OF', 'WAITING', 'SIZE', 'STORED', 'DROPPED', 'DAMAGED', 'SET ASIDE', 'DISK'];
+
+/** A spool that only holds what is stored in a moment is nobody's concern. */
+function hasNewsOfSpool({ counters: { spool } }: CollectorReport): boolean {
+  if (spool === undefined) return false;
+  const { backlog, dropped, damaged, setAside, problem } = spool;
+  return backlog + dropped + damaged + setAside > 0 || problem !== undefined;
+}
+
+function spoolRow({ name, counters: { spool } }: CollectorReport): string[] {
+  const {
+    waiting = 0,
+    bytes = 0,
+    drainRate = 0,
+    dropped = 0,
+    damaged = 0,
+    setAside = 0,
+    problem,
+  } = spool ?? {};
+  return [
+    name,
+    String(waiting),
+    `${(bytes / 1e6).toFixed(1)} MB`,
+    drainRate > 0 ? `${drainRate}/s` : '-',
+    String(dropped),
+    String(damaged),
+    String(setAside),
+    problem ?? 'well',
+  ];
 }
 
 function collectorRow({ name, host, state, lag_seconds, counters }: CollectorReport): string[] {

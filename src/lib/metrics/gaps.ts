@@ -45,6 +45,7 @@ interface LossRow {
   readonly collector_id: string;
   readonly name: string;
   readonly samples: number;
+  readonly reason: 'memory' | 'full' | 'old' | 'damaged';
   readonly from_us: number;
   readonly to_us: number;
 }
@@ -279,7 +280,15 @@ function lossesOf(
   );
 }
 
-function describeLoss({ name, samples, from_us, to_us }: LossRow): string {
+const LOSS_REASONS: Readonly<Record<LossRow['reason'], string>> = {
+  memory: 'the database was away for longer than the buffer holds',
+  full: 'the database was away for longer than the spool holds',
+  old: 'they waited for the database for longer than spool.max_age',
+  damaged: 'records of its spool are damaged',
+};
+
+function describeLoss({ name, samples, reason, from_us, to_us }: LossRow): string {
   const when = `between ${formatUtc(from_us)} and ${formatUtc(to_us)}`;
-  return `${samples} values of the collector ${name} were lost ${when}: the database was away for longer than the buffer holds`;
+  const howMany = reason === 'damaged' ? `at least ${samples}` : samples;
+  return `${howMany} values of the collector ${name} were lost ${when}: ${LOSS_REASONS[reason]}`;
 }

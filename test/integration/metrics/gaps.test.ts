@@ -277,6 +277,26 @@ describe('gaps', () => {
     expect(await ofNode1('10:00', '11:00', '--metric', 'temperature')).toEqual([]);
   });
 
+  it('tells why values were lost', async () => {
+    await start(C1, '10:00:00');
+    await configure(C1, '10:00:00', { device: 'node-1' });
+    await wrote(C1, '12:00:00');
+    const us = (time: string) => Date.parse(`${day}T${time}Z`) * 1000;
+    const reasons = {
+      memory: '5 values X: the database was away for longer than the buffer holds',
+      full: '5 values X: the database was away for longer than the spool holds',
+      old: '5 values X: they waited for the database for longer than spool.max_age',
+      damaged: 'at least 5 values X: records of its spool are damaged',
+    };
+    for (const reason of Object.keys(reasons)) {
+      const values = [C1, us('10:30:00'), us('10:30:05'), 5, reason];
+      await db.client.query(readSql('queries/collector_lost'), values);
+    }
+    const what = `of the collector c1 were lost between ${at('10:30:00')} and ${at('10:30:05')}`;
+    const expected = Object.values(reasons).map((line) => `warning: ${line.replace('X', what)}`);
+    expect((await ofNode1('10:00', '11:00')).sort()).toEqual(expected.sort());
+  });
+
   it('tells the gaps of a job in kw job show and kw export too', async () => {
     await start(C1, '10:00:00');
     await configure(C1, '10:00:00', { device: 'node-1' });
