@@ -6,7 +6,7 @@ import { deepStrictEqual, ok } from 'node:assert/strict';
 import type { RecordContent, SpoolOptions, StoredRecord } from '../../src/lib/spool/model.ts';
 import type { Spool } from '../../src/lib/spool/spool.ts';
 
-export const SCRIPT_OWNER = '0f8fad5b-d9cb-469f-a165-70867728950e';
+const SCRIPT_OWNER = '0f8fad5b-d9cb-469f-a165-70867728950e';
 
 /** What happened, in order: `appending`, `resolved`, `rejected`, `gone` (acknowledged or dropped) and a name; `number`. */
 export type Note = readonly [what: 'appending' | 'resolved' | 'rejected' | 'gone' | 'number', which: string];

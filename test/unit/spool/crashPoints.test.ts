@@ -9,7 +9,8 @@ import { SimulatedDisk, systemError } from '../../support/simulatedDisk.ts';
 import { checkRecovered, type Note, runScript, scriptOptions } from '../../support/spoolScript.ts';
 
 const FOLDER = '/data/spool';
-const POWER_CUTS = 20;
+const POWER_CUTS = 10;
+const TIMEOUT_MS = 60_000;
 
 /** Runs the script until it ends, or until the disk has stopped and nothing moves any more. */
 async function runUntil(disk: SimulatedDisk): Promise<Note[]> {
@@ -47,7 +48,7 @@ describe('a spool that is stopped after any operation', () => {
     expect(notes.filter(([what]) => what === 'gone').length).toBeGreaterThan(5);
   });
 
-  it('recovers after a kill', async () => {
+  it('recovers after a kill', { timeout: TIMEOUT_MS }, async () => {
     const { operations } = await run(Number.POSITIVE_INFINITY);
     for (let stopAfter = 0; stopAfter <= operations; stopAfter++) {
       const { disk, notes } = await run(stopAfter);
@@ -63,7 +64,7 @@ describe('a spool that is stopped after any operation', () => {
     }
   });
 
-  it('recovers after a power cut', async () => {
+  it('recovers after a power cut', { timeout: TIMEOUT_MS }, async () => {
     const next = random(6);
     const { operations } = await run(Number.POSITIVE_INFINITY);
     for (let stopAfter = 0; stopAfter <= operations; stopAfter++) {

@@ -102,6 +102,21 @@ describe('a damaged segment', () => {
     expect(spool.segments()).toMatchObject([{ waitingRows: 30, records: 3 }]);
   });
 
+  it('is searched to the next record, also where that lies across the border of two reads', async () => {
+    for (let before = 1; before <= 32; before += 5) {
+      const disk = new SimulatedDisk();
+      const spool = await open(disk);
+      // The search begins at byte 65 and reads 256 KiB at a time; a record has 32 bytes and a meta of one.
+      const payload = Buffer.alloc(65 + 256 * 1024 - before - 64 - 33);
+      const { segment } = await spool.append({ rows: 1, meta: 1, payload });
+      await spool.append({ rows: 1, meta: 2, payload: Buffer.alloc(10) });
+      flip(disk.get(join(FOLDER, segmentFile(segment))), 64);
+      const metas: unknown[] = [];
+      for await (const { meta } of spool.read(segment)) metas.push(meta);
+      expect(metas).toEqual([2]);
+    }
+  });
+
   it('is removed when all that is whole is acknowledged', async () => {
     const { disk, path, ends } = await written(3);
     const later = await followed(disk);

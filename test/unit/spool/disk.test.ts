@@ -111,6 +111,30 @@ describe('a disk that does not take a record', () => {
     expect(spool.counters.appendsRefused).toBe(4);
   });
 
+  it('rejects what waits for another segment too', async () => {
+    const disk = new SimulatedDisk();
+    const spool = await open(disk, { retryMs: 10_000 });
+    failOnce(disk, 'write', () => 0);
+    const before = spool.append(record('a'));
+    spool.rotate();
+    const after = spool.append(record('b'));
+    const group = await Promise.allSettled([before, after]);
+    expect(group.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(await namesIn(await open(disk.afterKill()))).toEqual([]);
+  });
+
+  it('closes the segment, which goes when all that it took is stored', async () => {
+    const disk = new SimulatedDisk();
+    const spool = await open(disk);
+    const place = await spool.append(record('a'));
+    failOnce(disk, 'write', () => 60);
+    await expect(spool.append(record('b'))).rejects.toBeInstanceOf(SpoolDiskError);
+    expect(spool.segments()).toMatchObject([{ segment: place.segment, closed: true, waitingRows: 1 }]);
+    spool.acknowledge(place);
+    await spool.close();
+    expect(disk.paths(FOLDER)).toEqual([`${FOLDER}/next-segment`]);
+  });
+
   it('from the start: opens all the same, and finds what is there when the disk is back', async () => {
     const disk = new SimulatedDisk();
     await (await open(disk)).append(record('a'));

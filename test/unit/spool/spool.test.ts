@@ -136,7 +136,14 @@ describe('a spool', () => {
     spool.acknowledge({ segment: future + 1, offset: Number.MAX_SAFE_INTEGER });
     await spool.close();
     expect(disk.paths(FOLDER)).toEqual([`${FOLDER}/next-segment`]);
-    const again = await open(disk.afterKill());
+    const again = await open(disk.afterPowerCut(() => 0));
     expect(again.newSegmentNumber()).toBeGreaterThan(future + 2);
+  });
+
+  it('gives no number twice to what is kept in memory only, also after a power cut', async () => {
+    const disk = new SimulatedDisk();
+    const number = (await open(disk, { firstSegment: Date.now() + 1e9 })).newSegmentNumber();
+    const again = await open(disk.afterPowerCut(() => 0));
+    expect(again.newSegmentNumber()).toBeGreaterThan(number);
   });
 });
