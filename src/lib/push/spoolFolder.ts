@@ -24,6 +24,7 @@ import { statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { KwError, systemWords } from '../errors.ts';
+import { segmentOf } from '../spool/format.ts';
 import type { SpoolEvents } from '../spool/model.ts';
 import { Spool } from '../spool/spool.ts';
 import { lockFolder } from './folderLock.ts';
@@ -33,7 +34,6 @@ const MAX_FOLDERS = 1_000;
 const DEFAULT_MAX_BYTES = 2 ** 30;
 /** One that was sent in part when the process was killed is sent again from its start. */
 const SEGMENT_BYTES = 4 << 20;
-const SEGMENT_FILE = /\.seg$/;
 
 /** One that this process has for itself. */
 export interface HeldSpool {
@@ -98,7 +98,7 @@ export class SpoolFolders {
     for (const name of this.#names()) {
       const path = join(this.#folder, name);
       if (path === folder) continue;
-      for (const file of listed(path)) if (SEGMENT_FILE.test(file)) bytes += sizeOf(join(path, file));
+      for (const file of listed(path)) if (isSegment(file)) bytes += sizeOf(join(path, file));
     }
     return bytes;
   }
@@ -187,7 +187,11 @@ function byNumber(a: string, b: string): number {
 }
 
 function hasSegments(folder: string): boolean {
-  return listed(folder).some((name) => SEGMENT_FILE.test(name));
+  return listed(folder).some(isSegment);
+}
+
+function isSegment(name: string): boolean {
+  return segmentOf(name) !== undefined;
 }
 
 function listed(folder: string): string[] {
