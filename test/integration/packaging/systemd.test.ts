@@ -1,4 +1,4 @@
-/** The unit in examples/ under a real systemd: ready, watchdog, reload, restart of one that hangs, stop. */
+/** The unit in examples/ under a real systemd: ready, watchdog, reload, take-over, restart of one that hangs, stop. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -60,7 +60,7 @@ describe.skipIf(skipUnless('root, systemd and control groups', possible, { mayAl
     const entry = (device: string) =>
       `- {name: a_watt, device_id: ${device}, url: 'snmp://public@127.0.0.1:1/1.3.6.1.2.1.1.3.0', update_every: 1000}\n`;
 
-    test('is ready when started, lives with its watchdog, reloads, is restarted when it hangs, and stops', () => {
+    test('is ready when started, lives with its watchdog, reloads, is taken over, is restarted when it hangs, and stops', () => {
       writeFileSync(join(folder, 'b.yaml'), entry('two'));
       const stdout = inSystemd(`
       show() { echo "$1: $($S show kw-collect -p ActiveState --value) $($S show kw-collect -p Result --value) $($S show kw-collect -p NRestarts --value)"; }
@@ -71,6 +71,13 @@ describe.skipIf(skipUnless('root, systemd and control groups', possible, { mayAl
       devices before
       mv '${folder}/b.yaml' '${folder}/metrics.d/b.yaml'
       $S reload kw-collect; echo "reload: $?"; sleep 1; devices after
+      $S kill --kill-whom=main -s USR2 kw-collect
+      for _ in $(seq 100); do [ $pid = "$($S show kw-collect -p MainPID --value)" ] || break; sleep 0.1; done
+      for _ in $(seq 50); do kill -0 $pid 2>/dev/null || { echo the old process is gone; break; }; sleep 0.1; done
+      pid=$($S show kw-collect -p MainPID --value)
+      sleep 3; show upgraded
+      tr '\\0' ' ' < /proc/$pid/cmdline | grep -o 'collect.*'
+      devices upgraded
       kill -STOP $pid; sleep 6; show hung
       [ $pid != "$($S show kw-collect -p MainPID --value)" ] && echo another process
       $S stop kw-collect; show stop
@@ -81,6 +88,10 @@ describe.skipIf(skipUnless('root, systemd and control groups', possible, { mayAl
         'before: "device_id":"one" ',
         'reload: 0',
         'after: "device_id":"one" "device_id":"two" ',
+        'the old process is gone',
+        'upgraded: active success 0',
+        'collect --take-over ',
+        'upgraded: "device_id":"one" "device_id":"two" ',
         'hung: active success 1',
         'another process',
         'stop: inactive success 0',
