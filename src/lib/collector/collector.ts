@@ -72,7 +72,7 @@ const POLL_PATIENCE_MS = 1_000;
 /** The same when another process reads on: of these polls each is the only one of its interval. */
 const LAST_POLL_PATIENCE_MS = 10_000;
 /** How long before its first instant a successor opens its sessions: thousands of entries take a moment. */
-const CONFIGURE_US = 250_000;
+const CONFIGURE_MS = 250;
 /** How long readOnce() waits to hear which metrics are promoted. */
 const PROMOTION_PATIENCE_MS = 2_000;
 /** What is said of values that are lost. */
@@ -211,11 +211,11 @@ export class Collector {
   }
 
   /** Reads from the inherited instant on: to be called before it. Streams begin when it comes. */
-  async readFrom({ atUs }: Inheritance, entries: readonly MetricEntry[]): Promise<void> {
+  async readFrom({ grid }: Inheritance, entries: readonly MetricEntry[]): Promise<void> {
     // No earlier: what is promoted meanwhile is read at once by the other process.
-    await this.#until(atUs - CONFIGURE_US);
+    await this.#until(grid.fromMs - CONFIGURE_MS);
     await this.#read(entries.filter(({ driver }) => !isStreamDriver(driver)));
-    await this.#until(atUs);
+    await this.#until(grid.fromMs);
     await this.#configure(entries, this.#identity.startedAtUs);
   }
 
@@ -461,8 +461,9 @@ export class Collector {
     this.#promote(new PromotionSet(promotions));
   }
 
-  #until(timestampUs: number): Promise<void> {
-    const waitMs = Math.max(0, (timestampUs - this.#wallClock.nowUs()) / 1000);
+  /** Waits for an instant of the schedule. */
+  #until(gridMs: number): Promise<void> {
+    const waitMs = Math.max(0, gridMs - this.#schedule.anchorMs - this.#clock.monotonicMs());
     return new Promise((resolve) => void this.#clock.setTimer(waitMs, resolve));
   }
 

@@ -109,6 +109,57 @@ describe('Schedule', () => {
     expect(seen).toEqual(['first', 'third', 'third']);
   });
 
+  it('leaves all instants from one on to another process, whenever that asks and however late the timers are', async () => {
+    for (const phase of [0, 1, 500, 999]) {
+      const clock = new FakeClock();
+      let turn = 0;
+      clock.latenessMs = () => (turn++ * 13) % 8;
+      const old = new Schedule(clock);
+      const before: number[] = [];
+      const after: number[] = [];
+      const note = (to: number[]) => (missed: number) => {
+        expect(missed).toBe(0);
+        to.push(Math.round((clock.monotonicMs() + old.anchorMs - phase) / 1000));
+      };
+      old.add(1000, phase, note(before));
+      await clock.advance(2_300);
+      // The other one was started after the wall clock had been set: it goes on with the same instants all the same.
+      clock.stepWall(3_600_250);
+      const fromMs = Math.ceil((clock.monotonicMs() + old.anchorMs + 1_500) / 1000) * 1000;
+      let isOver = false;
+      void old.endAt(fromMs).then(() => {
+        isOver = true;
+      });
+      new Schedule(clock, { anchorMs: old.anchorMs, fromMs }).add(1000, phase, note(after));
+      await clock.advance(fromMs - clock.monotonicMs() - old.anchorMs - 20);
+      expect({ isOver, after }).toEqual({ isOver: false, after: [] });
+      await clock.advance(2_500);
+      expect(isOver).toBe(true);
+      const all = [...before, ...after];
+      expect(all).toEqual(Array.from(all, (_, index) => (all[0] as number) + index));
+      expect(before.length).toBeGreaterThan(2);
+      expect(after.length).toBeGreaterThan(1);
+    }
+  });
+
+  it('does what was due before its end although the process was held, counts it no further, and takes the end back', async () => {
+    const clock = new FakeClock();
+    const { missed, tick } = recorder(clock);
+    const schedule = new Schedule(clock);
+    schedule.add(1000, 500, tick);
+    const nowMs = () => clock.monotonicMs() + schedule.anchorMs;
+    void schedule.endAt(nowMs() + 1_000);
+    void schedule.endAt(Number.POSITIVE_INFINITY);
+    await clock.advance(3_000);
+    expect(missed).toEqual([0, 0, 0]);
+    const over = schedule.endAt(nowMs() + 2_000);
+    clock.hold(10_000);
+    await clock.advance(10);
+    await over;
+    await clock.advance(5_000);
+    expect(missed).toEqual([0, 0, 0, 1]);
+  });
+
   it('keeps a period that is no multiple of the grid', async () => {
     const clock = new FakeClock();
     const { atMs, tick } = recorder(clock);

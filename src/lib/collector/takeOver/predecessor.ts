@@ -87,7 +87,7 @@ export function awaitSuccessor({ folder, logger, version: kw, collector }: Prede
         })),
       };
       successor.send(made);
-      await successor.receive(go, atUs / 1000 - Date.now() - MARGIN_MS);
+      await successor.receive(go, grid.fromMs - grid.anchorMs - performance.now() - MARGIN_MS);
       let isOver = false;
       const over = collector.endAt(grid.fromMs).then(() => {
         isOver = true;

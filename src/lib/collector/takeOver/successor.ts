@@ -44,8 +44,7 @@ const ANSWER_TIMEOUT_MS = 5_000;
 const RESERVE_MS = 300;
 /** How long the other one may go on after the instant: it writes for 30 s at most. */
 const RELEASE_TIMEOUT_MS = 60_000;
-/** Clocks of two processes of one machine agree better than that. */
-const CLOCKS_AGREE_MS = 2_000;
+const LONGEST_LEAD_MS = 10_000;
 
 /** @throws KwError NO_COLLECTOR, TAKE_OVER_REFUSED, TAKE_OVER_FAILED */
 export async function askForTakeOver(
@@ -59,17 +58,18 @@ export async function askForTakeOver(
   let made: Offer;
   try {
     made = await predecessor.receive(offer, ANSWER_TIMEOUT_MS);
-    checkClocks(made);
+    checkClock(made);
   } catch (error) {
     predecessor.end();
     throw error;
   }
-  const { id, atUs, fromMs, gridAheadMs, promotions, pid } = made;
-  const leftMs = () => (atUs - Date.now() * 1000) / 1000;
+  const { id, atUs, fromMs, promotions, pid } = made;
+  const anchorMs = anchorOf(made);
+  const leftMs = () => fromMs - anchorMs - performance.now();
   return {
     id,
     atUs,
-    grid: { anchorMs: gridAheadMs + sharedClockAheadMs(), fromMs },
+    grid: { anchorMs, fromMs },
     promotions: promotions.map((one) => ({ ...one, expiresAtUs: one.expiresAtUs })),
     get leftMs() {
       return Math.max(0, leftMs() - 2 * RESERVE_MS);
@@ -101,11 +101,16 @@ export async function askForTakeOver(
   };
 }
 
-/** The instant is told on two clocks, and must be the same on both. */
-function checkClocks({ fromMs, gridAheadMs, atUs }: Offer): void {
-  const inMs = fromMs - gridAheadMs - (performance.now() + sharedClockAheadMs());
-  if (Math.abs(inMs - (atUs / 1000 - Date.now())) < CLOCKS_AGREE_MS) return;
-  throw new KwError('the take-over failed: the clocks of the two collectors differ', {
+/** What is added to `performance.now()` gives the time of the other one's schedule. */
+function anchorOf({ gridAheadMs }: Offer): number {
+  return gridAheadMs + sharedClockAheadMs();
+}
+
+/** Wall clocks may be set meanwhile, or corrected: the instant is told on the clock that both share. */
+function checkClock(made: Offer): void {
+  const inMs = made.fromMs - anchorOf(made) - performance.now();
+  if (inMs > 0 && inMs < LONGEST_LEAD_MS) return;
+  throw new KwError('the take-over failed: the two collectors do not have the same clock', {
     code: 'TAKE_OVER_FAILED',
     hint: 'both must run on the same machine; the old one goes on',
   });
