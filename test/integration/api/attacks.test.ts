@@ -76,6 +76,30 @@ describe.each(testFlavours)('an attacker in psql on %s', (flavour) => {
     expect(rows).toEqual([{ device_id: 'node-1', labels: { _pushed_by: name } }]);
   }
 
+  test('who ends an own job in the future, so that the scheduler finds it ended', async () => {
+    await db.client.query('SELECT kw.job_start(77, $1, $2)', [['node-7'], name]);
+    const holds = async () =>
+      (await db.client.query("SELECT kw.has_node_now($1, 'node-7') AS holds", [name])).rows[0].holds;
+    expect(await holds()).toBe(true);
+    await mallory.query("SELECT kw.job_stop(77, stopped => now() + interval '20 years')");
+    expect(await holds()).toBe(false);
+    // By an older version of kw.
+    await db.client.query(
+      "UPDATE kw.job_nodes SET stop_time = now() + interval '20 years' WHERE job_id = 77",
+    );
+    await db.client.query("UPDATE kw.jobs SET stopped = now() + interval '20 years' WHERE job_id = 77");
+    expect(await holds()).toBe(true);
+    expect((await db.client.query('SELECT kw.job_stop(77) AS ended')).rows[0].ended).toBe(1);
+    expect(await holds()).toBe(false);
+    // A scheduler whose clock is ahead still ends its jobs.
+    await db.client.query('SELECT kw.job_start(78, $1, $2)', [['node-7'], name]);
+    await db.client.query("SELECT kw.job_stop(78, stopped => now() + interval '1 s')");
+    const { rows } = await db.client.query(
+      'SELECT stopped IS NOT NULL AS ended FROM kw.jobs WHERE job_id = 78',
+    );
+    expect(rows).toEqual([{ ended: true }]);
+  });
+
   test('who sets the claims of a token, in any way', async () => {
     const claims = JSON.stringify({ sub: 'alice', role: 'kw_admin', devices: ['*'], metrics: ['*'] });
     await mallory.query(
