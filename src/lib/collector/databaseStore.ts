@@ -48,6 +48,8 @@ const ADMISSIONS = 5;
 const NO_ROWS = Buffer.concat([COPY_HEADER, COPY_TRAILER]);
 
 export interface DatabaseStoreOptions {
+  /** What a collector left behind is stored in its name; it does not run. */
+  readonly isDrain?: boolean | undefined;
   readonly guard?: BatchGuard | undefined;
   /** Keeps rows that the server refuses, before the rest of their batch is committed. */
   readonly setAside?: ((refused: readonly RefusedRow[]) => Promise<void>) | undefined;
@@ -68,14 +70,19 @@ export class DatabaseStore implements BatchStore {
 
   async open(): Promise<StoreConnection> {
     const { id, name, host, version, startedAtUs, endpoint } = this.#identity;
-    const applicationName = `kw-collect ${id}`;
+    const { isDrain = false } = this.#options;
+    const applicationName = `${isDrain ? 'kw-drain' : 'kw-collect'} ${id}`;
     const client = await openClient(this.#target, { applicationName, connectTimeoutMs: CONNECT_TIMEOUT_MS });
     const giveUp = setTimeout(() => destroyClient(client), CONNECT_TIMEOUT_MS);
     try {
       await client.query(SESSION_SETTINGS);
       await client.query(readSql('queries/collector_end_leftovers'), [applicationName]);
-      const values = [id, name, host, version, startedAtUs, endpoint];
-      await client.query(readSql('queries/collector_register'), values);
+      if (isDrain) {
+        await client.query(readSql('queries/collector_known'), [id, name, host, version]);
+      } else {
+        const values = [id, name, host, version, startedAtUs, endpoint];
+        await client.query(readSql('queries/collector_register'), values);
+      }
       const { rows } = await client.query(readSql('queries/collector_ledger'), [id]);
       const { floor, segments } = rows[0] as { floor: number | null; segments: Place[] };
       const ledger = { floor: floor ?? undefined, places: segments };
@@ -145,7 +152,7 @@ class DatabaseConnection implements StoreConnection {
   }
 
   async close(): Promise<void> {
-    await this.#client.query(readSql('queries/collector_stopped'), [this.#id]);
+    if (!this.#options.isDrain) await this.#client.query(readSql('queries/collector_stopped'), [this.#id]);
     await this.#client.end();
   }
 
@@ -208,7 +215,9 @@ class DatabaseConnection implements StoreConnection {
       }
     }
     const runUs = batches[0]?.runUs;
-    if (runUs === this.#runUs || horizonUs === undefined) {
+    if (horizonUs === undefined && this.#options.isDrain) {
+      // It says nothing of a collector that it lives.
+    } else if (runUs === this.#runUs || horizonUs === undefined) {
       await this.#client.query(this.#written, [this.#id, horizonUs]);
     } else {
       const values = [this.#id, runUs, horizonUs];

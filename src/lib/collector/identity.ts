@@ -57,6 +57,15 @@ export async function holdIdentity(dataFolder: string, name = 'collector'): Prom
   }
 }
 
+/**
+ * Holds a folder as the collector would that has its identity there.
+ * @throws KwError COLLECTOR_RUNNING, DATA_FOLDER as holdIdentity does
+ */
+export async function holdFolder(folder: string): Promise<{ release(): void }> {
+  const server = await lock(folder);
+  return { release: () => void server.close() };
+}
+
 export function identityFolder(dataFolder: string, name = 'collector'): string {
   return join(dataFolder, name);
 }

@@ -167,5 +167,38 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined)).each(testFlavours)
       });
       expect(stderr).toContain('no collector ran for pdu-1 from ');
     });
+
+    it('is stored by kw spool drain while no collector runs, once, with the run that it was read in', async () => {
+      const first = collect();
+      await started(first);
+      await expect.poll(async () => (await stored()).rows, { timeout: 10_000 }).toBeGreaterThan(OUTLETS);
+      proxy.refuse();
+      await sleep(2_500);
+      const drainEnv = { ...env, KW_DATABASE_URL: db.url };
+      const busy = await runKw(['spool', 'drain'], { env: drainEnv });
+      expect(busy.code).toBe(0);
+      expect(busy.stderr).toMatch(/its collector runs and stores them by itself; \d+ values wait$/m);
+      await first.end('SIGKILL');
+      const away = await runKw(['spool', 'drain'], { env });
+      expect(away.code).not.toBe(0);
+      const before = await stored();
+      const drained = await runKw(['spool', 'drain', '--json'], { env: drainEnv });
+      expect(drained.code).toBe(0);
+      const after = await stored();
+      expect(after).toMatchObject({ distinct: after.rows, torn: 0 });
+      expect(after.rows - before.rows).toBeGreaterThan(1.5 * 5 * OUTLETS);
+      expect(JSON.parse(drained.stdout)).toMatchObject({
+        running: [],
+        spools: [{ stored: after.rows - before.rows, refused: 0, lost: 0, waiting: 0 }],
+      });
+      expect(segments()).toEqual([]);
+      const { stderr } = await runKw(['spool', 'drain'], { env: drainEnv });
+      expect(stderr).toContain('nothing waits');
+      // The run reaches up to what was drained, and the collector does not seem to run.
+      const { rows: runs } = await db.client.query(
+        `SELECT written_up_to >= (SELECT max(timestamp) FROM kw.metrics) AS all FROM kw.collector_runs`,
+      );
+      expect(runs).toEqual([{ all: true }]);
+    });
   },
 );
