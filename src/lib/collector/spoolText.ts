@@ -70,8 +70,7 @@ export function spoolText(report: SpoolReport, timeZone: string | undefined, wit
 function waitingText({ isStoredKnown }: SpoolReport, totals: SpoolTotals): string {
   if (totals.values === 0 || (isStoredKnown && totals.waitingValues === 0)) return 'nothing';
   const upTo = isStoredKnown ? '' : 'at most ';
-  const segments = `${totals.waitingSegments} segment${totals.waitingSegments === 1 ? '' : 's'}`;
-  return `${upTo}${values(totals.waitingValues)} in ${segments} (${sizeText(totals.bytes)} on the disk)`;
+  return `${upTo}${values(totals.waitingValues)} in ${segmentsText(totals.waitingSegments)} (${sizeText(totals.bytes)} on the disk)`;
 }
 
 function segmentTable(segments: readonly InspectedSegment[], time: (us: number) => string): string {
@@ -106,7 +105,7 @@ export function verifyText(report: SpoolReport): string {
     ? `, of which ${countText(totals.values - totals.waitingValues)} are stored already`
     : '';
   lines.push(
-    `${name}: ${records} records of ${values(totals.values)} in ${totals.segments} segments are whole${stored}`,
+    `${name}: ${records} records of ${values(totals.values)} in ${segmentsText(totals.segments)} are whole${stored}`,
   );
   return lines.join('\n');
 }
@@ -121,6 +120,10 @@ const PROBLEMS = {
 
 function values(count: number): string {
   return `${countText(count)} value${count === 1 ? '' : 's'}`;
+}
+
+function segmentsText(count: number): string {
+  return `${count} segment${count === 1 ? '' : 's'}`;
 }
 
 function places(count: number): string {
