@@ -10,10 +10,11 @@ const CHECK_EXIT = { ok: 0, warning: 1, critical: 2 } as const;
 
 /** kw status */
 export default class Status extends KwCommand {
-  static override summary = 'show collectors and devices: up, last poll, lag, errors, missed intervals';
+  static override summary = 'show collectors and devices: up, last poll, lag, errors, missed intervals, gaps';
   static override description =
     'Asks the database and the collector of this machine, which is up to date about itself; the latter alone while the ' +
-    'database is away. Starts nothing: an embedded database that is stopped stays stopped. With --check: one line, and exit code 0 when all is ' +
+    'database is away. Starts nothing: an embedded database that is stopped stays stopped. ' +
+    'Gaps are the times of the last 24 hours in which a collector did not run, or lost values. With --check: one line, and exit code 0 when all is ' +
     'well, 1 for a warning (devices down or slow, values lost, a refused configuration), 2 when it is critical ' +
     '(no collector runs, one is silent or cannot write, or every device is down).';
   static override examples = [
@@ -23,7 +24,9 @@ export default class Status extends KwCommand {
   ];
   static override enableJsonFlag = true;
   static override flags = {
-    all: Flags.boolean({ description: 'list every device, not only those that need attention' }),
+    all: Flags.boolean({
+      description: 'list every device, not only those that need attention, and every gap',
+    }),
     check: Flags.boolean({
       description: 'one line and an exit code, for scripts',
       exclusive: ['all', 'json'],

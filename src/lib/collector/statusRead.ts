@@ -11,6 +11,7 @@ import { KwError } from '../errors.ts';
 import { listSources } from '../jobs/sources/listSources.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc, nowUs } from '../time.ts';
+import { readGaps } from './gaps.ts';
 import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
 
 /** A collector speaks to the database every second. */
@@ -92,6 +93,7 @@ async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<Status
     collectors: collectors.rows.map(collectorOf),
     devices: devices.rows.map(deviceOf),
     sources: await listSources(client),
+    gaps: await readGaps(client),
   };
 }
 

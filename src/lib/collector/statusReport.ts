@@ -5,6 +5,7 @@
 import type { SourceReport } from '../jobs/sources/listSources.ts';
 import { formatUtc, nowUs } from '../time.ts';
 import type { Collector } from './collector.ts';
+import type { GapReport } from './gaps.ts';
 import type { CollectorCounters, DeviceStatus } from './status.ts';
 
 export interface CollectorReport {
@@ -53,6 +54,8 @@ export interface StatusReport {
   readonly devices: readonly DeviceReport[];
   /** Where jobs come from; the database's to tell. */
   readonly sources?: readonly SourceReport[];
+  /** When values of the last day are missing because of a collector, the latest first; the database's to tell. */
+  readonly gaps?: readonly GapReport[];
 }
 
 /** What a running collector says of itself. */

@@ -2,6 +2,7 @@
 import { sourceTable } from '../jobs/sources/listSources.ts';
 import { listing } from '../output/listing.ts';
 import { formatAge, parseTimeUs } from '../time.ts';
+import { gapsLeftOut, gapTable } from './gaps.ts';
 import { deviceState } from './statusJudge.ts';
 import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
 
@@ -69,8 +70,15 @@ export function statusText(
   }
   const sources = (report.sources ?? []).filter(({ kind }) => kind !== 'kw');
   if (sources.length > 0) parts.push(sourceTable(sources, nowUs, width));
+  const gaps = report.gaps ?? [];
+  if (gaps.length > 0) parts.push(gapTable(gaps, { all, width }));
   const hidden = report.devices.length - shown.length;
-  const remark = hidden > 0 ? `${hidden} devices are well; --all shows them too` : undefined;
+  const hiddenGaps = gapsLeftOut(gaps, all);
+  const remarks = [
+    ...(hidden > 0 ? [`${hidden} devices are well`] : []),
+    ...(hiddenGaps > 0 ? [`there are ${hiddenGaps} more gaps`] : []),
+  ];
+  const remark = remarks.length > 0 ? `${remarks.join(', and ')}; --all shows them too` : undefined;
   return { text: parts.join('\n\n'), remark };
 }
 
