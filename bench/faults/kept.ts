@@ -15,8 +15,6 @@ export interface Kept {
   readonly devices: number;
   /** By how much the last readings of devices lie apart, at most; the same of the first. */
   readonly endsApartS: number;
-  /** Values that kw query would tell as lost. */
-  readonly lossesTold: number;
 }
 
 export async function keptOf(client: Client, devices: readonly string[]): Promise<Kept> {
@@ -39,12 +37,11 @@ export async function keptOf(client: Client, devices: readonly string[]): Promis
       FROM slots GROUP BY 1)
     SELECT count(*)::int AS devices, sum(instants)::int * $2 AS offered, sum(stored)::int AS stored,
       sum(stored - outlets)::int AS twice, sum(instants - readings)::int AS missed, sum(incomplete)::int AS incomplete,
-      greatest(extract(epoch FROM max(last) - min(last)), extract(epoch FROM max(first) - min(first)))::float8 AS apart,
-      (SELECT coalesce(sum(samples), 0)::int FROM kw.collector_losses) AS told
+      greatest(extract(epoch FROM max(last) - min(last)), extract(epoch FROM max(first) - min(first)))::float8 AS apart
     FROM devices`,
     [devices, OUTLETS],
   );
-  const { devices: seen, offered, stored, twice, missed, incomplete, apart, told } = rows[0];
+  const { devices: seen, offered, stored, twice, missed, incomplete, apart } = rows[0];
   if (seen !== devices.length) throw new Error(`${devices.length - seen} devices have no values at all`);
   if (apart > 2) throw new Error(`readings of devices begin or end ${apart} s apart`);
   return {
@@ -55,6 +52,5 @@ export async function keptOf(client: Client, devices: readonly string[]): Promis
     incompleteReadings: incomplete,
     devices: seen,
     endsApartS: apart,
-    lossesTold: told,
   };
 }

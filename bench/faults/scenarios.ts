@@ -1,176 +1,195 @@
-/** What goes wrong in each measurement, done for real. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+/** What goes wrong between a collector and what it stores into, done for real, with the load of load.ts on it. */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startFakeExporter } from '../../test/support/fakeExporter.ts';
-import { type HalfOpenProxy, halfOpenProxy } from '../../test/support/halfOpenProxy.ts';
-import {
-  type Behaviour,
-  integerAt,
-  responseTo,
-  startLyingAgent,
-  textAt,
-} from '../../test/support/lyingAgent.ts';
-import type { BenchDatabase } from '../support/database.ts';
-import { entry, pduEntries } from '../support/entries.ts';
+import type { Load, LoadOptions } from '../../test/support/faults/load.ts';
+import type { OwnServer } from '../../test/support/faults/ownServer.ts';
+import { mountSmallDisk, type SmallDisk } from '../../test/support/faults/smallDisk.ts';
+import type { HalfOpenProxy, Verdict } from '../../test/support/halfOpenProxy.ts';
+import { whenItIsThere } from './whenItIsThere.ts';
 
-/** Devices beside the healthy ones, from the start. */
-export interface BadDevices {
-  readonly yaml: string;
-  stop(): Promise<void>;
+/** What a scenario has at hand. */
+export interface Stage {
+  readonly load: Load;
+  /** Of the database, without the proxy. */
+  readonly url: string;
+  readonly proxy: HalfOpenProxy;
+  /** Undefined in a server that is not ours. */
+  readonly server: OwnServer | undefined;
+  /** Where the spool is, if the scenario has a disk for it. */
+  readonly spoolDisk: SmallDisk | undefined;
+  /** How long the fault is to last. */
+  readonly seconds: number;
 }
 
 export interface Scenario {
   readonly title: string;
-  /** How many of the 200 PDUs are healthy. */
-  readonly healthy: number;
-  readonly badDevices?: (port: number) => Promise<BadDevices>;
-  /** What is between the collector and its database; it passes everything on at first. */
-  readonly proxied?: boolean;
-  /** Breaks the database, waits, mends it. */
-  readonly breakDatabase?: (
-    database: BenchDatabase,
-    proxy: HalfOpenProxy | undefined,
-    pause: () => Promise<void>,
-  ) => Promise<void>;
-  /** More lines of kw.yaml. */
-  readonly settings?: string;
-  /** Values may be lost, if they are told. */
-  readonly mayLose?: boolean;
+  /** Stops the database server, or fills its disk. */
+  readonly needsOwnServer?: boolean;
+  /** Free bytes of the disk of the server. */
+  readonly serverSpareBytes?: number;
+  /** Size of the disk of the spool. */
+  readonly spoolDiskBytes?: number;
+  readonly options?: Pick<LoadOptions, 'frames' | 'settings'>;
+  /** Before the fault, in the database. */
+  readonly prepare?: string;
+  /** Does the fault and mends it. */
+  readonly harm: (stage: Stage) => Promise<void>;
+  /** What is lost is told; or only what the last second before each kill brought. */
+  readonly mayLose?: 'told' | 'last second';
+  readonly mayRefuse?: boolean;
 }
 
-export const PDUS = 200;
-const BAD = 60;
-const SLOW_MS = 5_000;
-const PAGE_BYTES = 10_000_000;
-const SMALL_BUFFER = '4MB';
-
-const badAddress = (index: number) => `127.26.21.${index + 1}`;
-const badName = (index: number) => `bad-${index + 1}`;
+const KILLS = 20;
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  dead: {
-    title: `${BAD} of ${PDUS} PDUs are dead`,
-    healthy: PDUS - BAD,
-    async badDevices(port) {
-      // Bound and silent: a machine that is off sends no ICMP message either.
-      const sockets = await Promise.all(
-        Array.from({ length: BAD }, async (_, index) => {
-          const socket = createSocket('udp4').bind(port, badAddress(index));
-          await once(socket, 'listening');
-          return socket;
-        }),
-      );
-      return {
-        yaml: sockets.map((_, index) => pduEntries(badName(index), badAddress(index), port)).join(''),
-        async stop() {
-          for (const socket of sockets) socket.close();
-        },
-      };
-    },
-  },
-  slow: {
-    title: `${BAD} of ${PDUS} PDUs answer after ${SLOW_MS / 1000} s`,
-    healthy: PDUS - BAD,
-    badDevices: () => lyingAgents(() => (request, reply) => reply(responseTo(request), SLOW_MS)),
-  },
-  lying: {
-    title: `${BAD} of ${PDUS} PDUs lie, and two exporters`,
-    healthy: PDUS - BAD,
-    async badDevices() {
-      const agents = await lyingAgents((index) => LIES[index % LIES.length] as Behaviour);
-      const line = Buffer.from('x'.repeat(99));
-      const long = await startFakeExporter((_, response) => {
-        for (let bytes = 0; bytes < PAGE_BYTES; bytes += 100) response.write(`${line}\n`);
-        response.end();
-      });
-      const endless = await startFakeExporter((_, response) => {
-        const timer = setInterval(() => response.write('endless_metric 1\n'.repeat(1_000)), 10);
-        response.once('close', () => clearInterval(timer));
-      });
-      const page = (name: string, port: number) =>
-        entry({ name: 'page', device_id: name, url: `prometheus://127.0.0.1:${port}/` });
-      return {
-        yaml: agents.yaml + page('bad-long', long.port) + page('bad-endless', endless.port),
-        async stop() {
-          await Promise.all([agents.stop(), long.close(), endless.close()]);
-        },
-      };
-    },
-  },
-  hanging: {
-    title: 'connections to the database hang, old and new ones',
-    healthy: PDUS,
-    proxied: true,
-    async breakDatabase(_, proxy, pause) {
-      proxy?.hang();
-      await pause();
-      await proxy?.heal();
-    },
-  },
-  refused: {
-    title: 'connections to the database are closed, and new ones refused',
-    healthy: PDUS,
-    proxied: true,
-    breakDatabase: refuse,
-  },
   stopped: {
-    title: 'the database server is stopped, and started again',
-    healthy: PDUS,
-    async breakDatabase({ restart }, _, pause) {
-      if (!restart)
-        throw new Error('a server that is not ours is not stopped: run it without KW_DATABASE_URL');
-      await restart(pause);
+    title: 'the server is stopped, and started again',
+    needsOwnServer: true,
+    async harm({ server, seconds }) {
+      await server?.stop();
+      await pause(seconds);
+      await server?.start();
     },
   },
-  overflow: {
-    title: `the database refuses for longer than the buffer of ${SMALL_BUFFER} holds`,
-    healthy: PDUS,
-    proxied: true,
-    breakDatabase: refuse,
-    settings: `collector:\n  buffer: ${SMALL_BUFFER}\n`,
-    mayLose: true,
+  refused: { title: 'connections are closed, and new ones refused', harm: refuse },
+  hanging: {
+    title: 'packets are dropped, of old connections and of new ones',
+    async harm({ proxy, seconds }) {
+      proxy.hang();
+      await pause(seconds);
+      await proxy.heal();
+    },
+  },
+  full: {
+    title: 'the disk of the server is full',
+    needsOwnServer: true,
+    serverSpareBytes: 4e9,
+    async harm({ server, seconds }) {
+      server?.disk?.fill(0);
+      await pause(seconds);
+      server?.disk?.free();
+      // It has ended if it could not write its log of transactions.
+      await server?.start();
+    },
+  },
+  backends: {
+    title: 'kill -9 of the process that is in COPY, every 3 s',
+    needsOwnServer: true,
+    harm: (stage) =>
+      repeat(stage, 3, async ({ url }) => {
+        process.kill(await backendInCopy(url), 'SIGKILL');
+        // Its clients hear of it a moment later.
+        await sleep(500);
+      }),
+  },
+  crash: {
+    title: 'the server crashes as a whole every 5 s',
+    needsOwnServer: true,
+    harm: (stage) =>
+      repeat(stage, 5, async ({ server }) => {
+        await server?.crash();
+        await server?.start();
+      }),
+  },
+  cut: {
+    title: 'connections break before COMMIT, or before its answer, two times in three',
+    async harm({ proxy, seconds }) {
+      const verdicts: readonly Verdict[] = ['before', 'behind', 'pass'];
+      let commits = 0;
+      proxy.judge = (data) => (data.includes('COMMIT') ? (verdicts[commits++ % 3] as Verdict) : 'pass');
+      await pause(seconds);
+      proxy.judge = () => 'pass';
+    },
+  },
+  killed: {
+    title: `kill -9 of the collector, ${KILLS} times, in an outage too`,
+    options: { frames: 'period' },
+    async harm({ load, proxy }) {
+      for (let kill = 0; kill < KILLS; kill++) {
+        if (kill === 8) proxy.refuse();
+        await sleep(kill === 9 || kill === 12 ? 5_000 : 200 + Math.random() * 2_000);
+        await load.collector.kill();
+        if (kill === 14) await proxy.heal();
+        await load.collector.start();
+      }
+      await pause(2);
+    },
+    mayLose: 'last second',
+  },
+  ownfull: {
+    title: 'the disk of the spool is full, and the database away for half of the time',
+    spoolDiskBytes: 200e6,
+    async harm(stage) {
+      // Memory alone holds half a minute of this load.
+      const seconds = Math.min(stage.seconds, 40);
+      stage.spoolDisk?.fill(0);
+      await pause(seconds / 4);
+      await refuse({ ...stage, seconds: seconds / 2 });
+      await pause(seconds / 4);
+      stage.spoolDisk?.free();
+    },
+  },
+  readonly: {
+    title: 'the disk of the spool is read-only, and the database away for half of the time',
+    spoolDiskBytes: 200e6,
+    async harm(stage) {
+      const seconds = Math.min(stage.seconds, 40);
+      // The kernel makes a file system read-only when no file is open for writing: a full disk closes them.
+      stage.spoolDisk?.fill(0);
+      await stage.spoolDisk?.makeReadOnly();
+      await pause(seconds / 4);
+      await refuse({ ...stage, seconds: seconds / 2 });
+      await pause(seconds / 4);
+      stage.spoolDisk?.makeWritable();
+      stage.spoolDisk?.free();
+    },
+  },
+  bound: {
+    title: 'an outage longer than a spool of 100 MB holds',
+    options: { settings: 'spool: {max_bytes: 100MB}\n' },
+    harm: refuse,
+    mayLose: 'told',
+  },
+  poison: {
+    title: 'the database refuses one value of each reading of a PDU',
+    prepare: `ALTER TABLE kw.metrics ADD CHECK (NOT (device_id = 'pdu-7' AND labels ->> 'outlet' = '7'))`,
+    harm: ({ seconds }) => pause(seconds),
+    mayRefuse: true,
   },
 };
 
-async function refuse(_: BenchDatabase, proxy: HalfOpenProxy | undefined, pause: () => Promise<void>) {
-  proxy?.refuse();
-  await pause();
-  await proxy?.heal();
+const pause = (seconds: number) => sleep(seconds * 1000);
+
+async function refuse({ proxy, seconds }: Stage): Promise<void> {
+  proxy.refuse();
+  await pause(seconds);
+  await proxy.heal();
 }
 
-/** Wrong OIDs, wrong types, wrong request ids, a cut and a mangled datagram, an error, a version, a flood. */
-const LIES: readonly Behaviour[] = [
-  (request, reply) =>
-    reply(responseTo(request, { varbinds: request.oids.map(() => integerAt('1.3.6.1.9.9', 1)) })),
-  (request, reply) =>
-    reply(responseTo(request, { varbinds: request.oids.map((oid) => textAt(oid, 'watt?')) })),
-  (request, reply) => reply(responseTo(request, { id: request.id + 1 })),
-  (request, reply) => reply(responseTo(request).subarray(0, 30)),
-  (request, reply) => reply(responseTo(request).map((byte, index) => (index % 7 === 0 ? byte ^ 0x55 : byte))),
-  (request, reply) => reply(responseTo(request, { errorStatus: 5, errorIndex: 99 })),
-  (request, reply) => reply(responseTo(request, { version: 7 })),
-  (request, reply) => {
-    for (let copy = 0; copy < 50; copy++) reply(responseTo(request, { id: copy }));
-  },
-  (request, _, replyFromElsewhere) => replyFromElsewhere(responseTo(request)),
-  (_, reply) => reply(Buffer.alloc(60_000, 0x30)),
-];
-
-async function lyingAgents(behaviour: (index: number) => Behaviour): Promise<BadDevices> {
-  const agents = await Promise.all(
-    Array.from({ length: BAD }, (_, index) => startLyingAgent(behaviour(index), badAddress(index))),
-  );
-  return {
-    yaml: agents.map(({ host, port }, index) => pduEntries(badName(index), host, port)).join(''),
-    async stop() {
-      await Promise.all(agents.map((agent) => agent.stop()));
-    },
-  };
+async function repeat(stage: Stage, everyS: number, harm: (stage: Stage) => Promise<void>): Promise<void> {
+  for (let second = 0; second < stage.seconds; second += everyS) {
+    await pause(everyS);
+    await harm(stage);
+  }
 }
 
-export async function openProxy(database: BenchDatabase): Promise<HalfOpenProxy> {
-  return await halfOpenProxy({ url: database.url, label: database.label, embedded: false });
+/** The process of the server that copies the collector's rows at this moment. */
+async function backendInCopy(url: string): Promise<number> {
+  const client = await whenItIsThere(url);
+  try {
+    for (;;) {
+      const { rows } = await client.query(
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'kw-collect %' AND query LIKE 'COPY%' AND state = 'active'",
+      );
+      if (rows[0]) return rows[0].pid;
+    }
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
-export const wait = (seconds: number) => sleep(seconds * 1000);
+/** More lines of kw.yaml for a spool on a disk of its own. */
+export function spoolDisk(folder: string, bytes: number): { disk: SmallDisk; settings: string } {
+  const place = join(folder, 'spool');
+  return { disk: mountSmallDisk(place, bytes), settings: `spool: {folder: ${place}}\n` };
+}

@@ -10,10 +10,7 @@ export interface BenchDatabase {
   readonly url: string;
   readonly label: string;
   readonly postmaster: number;
-  /** Its client: not to be kept beyond restart(). */
   readonly client: () => Client;
-  /** Stops the server, and starts it again after `pause`. Undefined for a server that is not ours. */
-  readonly restart: ((pause: () => Promise<void>) => Promise<void>) | undefined;
   /** What the collector counted, once it has ended. `intervals`: polls and missed ones, by device. */
   counters(): Promise<{
     read: number;
@@ -31,25 +28,14 @@ export interface BenchDatabase {
 
 export async function benchDatabase(): Promise<BenchDatabase> {
   const server = process.env.KW_DATABASE_URL ? await native(process.env.KW_DATABASE_URL) : await embedded();
-  const open = () => openClient({ ...server, embedded: false });
-  let client = await open();
+  const client = await openClient({ ...server, embedded: false });
   const { flavour } = await migrate(client);
-  const { stop, start } = server;
   const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
   return {
     url: server.url,
     label: `${server.label} (${flavour})`,
     postmaster: parentOf(rows[0].pid),
     client: () => client,
-    restart:
-      stop &&
-      (async (pause) => {
-        await client.end();
-        await stop();
-        await pause();
-        await start();
-        client = await open();
-      }),
     counters: () => counters(client),
     rows: async () => (await client.query('SELECT count(*) AS n FROM kw.metrics')).rows[0].n,
     spacing: (fromMs) => spacing(client, fromMs),
@@ -102,8 +88,6 @@ async function native(serverUrl: string) {
     url: url.href,
     label: 'native PostgreSQL',
     remove: () => run(`DROP DATABASE ${name} WITH (FORCE)`),
-    stop: undefined,
-    start: undefined,
   };
 }
 
@@ -113,8 +97,6 @@ async function embedded() {
   return {
     url,
     label: 'embedded PostgreSQL',
-    stop: () => stopEmbedded(folder),
-    start: () => startEmbedded(folder),
     async remove() {
       await stopEmbedded(folder);
       remove();

@@ -31,8 +31,8 @@ export interface LoadOptions {
   readonly agents?: PolledAgents;
   /** Default 1, of 42 ports. */
   readonly wattmeters?: number;
-  /** Period of the polled devices. Default 1000. */
-  readonly periodMs?: number;
+  /** SQL for the database, before the collector starts. */
+  readonly prepare?: string | undefined;
   /**
    * How each frame comes to be stored: by promotions, which a collector hears from the database, or by a period of
    * one frame, which also holds for a collector that has not reached the database since its start.
@@ -49,6 +49,8 @@ export interface Outcome extends Stored {
   readonly missed: number;
   readonly refused: number;
   readonly lost: number;
+  /** What `kw query` and `kw status` tell as lost, of all starts. */
+  readonly lostTold: number;
   /** Frames that were sent and are not stored, of all ports. */
   readonly missingFrames: number;
 }
@@ -63,14 +65,7 @@ export interface Load {
 }
 
 export async function startLoad(options: LoadOptions): Promise<Load> {
-  const {
-    database,
-    databaseUrl = database,
-    settings,
-    wattmeters = 1,
-    periodMs = 1000,
-    frames = 'promoted',
-  } = options;
+  const { database, databaseUrl = database, settings, wattmeters = 1, frames = 'promoted' } = options;
   const { folder, remove } = temporaryFolder();
   const agents = options.agents ?? (await startCountingAgents(TEST_DEVICES));
   const feed = await startFrameFeed({ wattmeters, ports: TEST_PORTS });
@@ -82,7 +77,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     .join('');
   const collector = await collectorProcess({
     folder,
-    metrics: agents.metrics(periodMs) + frameMetrics,
+    metrics: agents.metrics(1000) + frameMetrics,
     databaseUrl,
     settings: settings ?? '',
   });
@@ -96,10 +91,21 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       const code = await collector.stop();
       return withClient(database, async (client) => {
         const stored = await storedIn(client);
-        const { rows } = await client.query('SELECT counters FROM kw.collectors');
+        const { rows } = await client.query(
+          `SELECT counters, (SELECT coalesce(sum(samples), 0)::int FROM kw.collector_losses) AS told FROM kw.collectors`,
+        );
         const { read, missed, refused, lost } = rows[0].counters;
         const streamed = stored.streamed.reduce((total, device) => total + device.rows - device.twice, 0);
-        return { ...stored, code, read, missed, refused, lost, missingFrames: feed.rowsSent() - streamed };
+        return {
+          ...stored,
+          code,
+          read,
+          missed,
+          refused,
+          lost,
+          lostTold: rows[0].told,
+          missingFrames: feed.rowsSent() - streamed,
+        };
       });
     },
     async remove() {
@@ -109,6 +115,8 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     },
   };
   try {
+    const { prepare } = options;
+    if (prepare !== undefined) await withClient(database, (client) => client.query(prepare));
     if (frames === 'promoted') await promoteAll(database, feed);
     await collector.start();
     if (frames === 'promoted') await untilPromotionsAreKnown(database);

@@ -1,9 +1,10 @@
 /**
  * Polled devices whose readings are numbered: each is a PDU with 24 outlets and one more metric, `reading_number`,
- * that rises with each reading. They are agents of the test that answer every OID with the number of the request.
+ * that rises with each reading. Either agents of the test that answer every OID with the number of the request, or
+ * a real snmpd, whose number is its uptime in hundredths of a second.
  */
 import { integerAt, responseTo, startLyingAgent } from '../lyingAgent.ts';
-import { OUTLET_WATT, OUTLETS } from '../snmpd.ts';
+import { OUTLET_WATT, OUTLETS, startSnmpd } from '../snmpd.ts';
 
 /** Metrics of one device. */
 export const METRICS = OUTLETS + 1;
@@ -31,6 +32,15 @@ export async function startCountingAgents(count: number): Promise<PolledAgents> 
     async () => {
       await Promise.all(agents.map((agent) => agent.stop()));
     },
+  );
+}
+
+/** One process on `count` addresses, 254 at most. */
+export async function startSnmpdAgents(count: number): Promise<PolledAgents> {
+  const agent = await startSnmpd({ addresses: count, firstAddress: '127.31.5.1' });
+  return polledAgents(
+    agent.addresses.map((address) => `${address}:${agent.port}`),
+    () => agent.stop(),
   );
 }
 

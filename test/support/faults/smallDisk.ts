@@ -1,6 +1,6 @@
 /** A small file system of its own (tmpfs) that a test fills, frees and makes read-only. Root may do that, others skip. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitUntil } from '../waitUntil.ts';
 
@@ -16,6 +16,8 @@ export interface SmallDisk {
   unmount(): void;
 }
 
+const BLOCK = Buffer.alloc(16 << 20);
+
 /** Makes `folder`, empty. @throws Error where mounting is not allowed */
 export function mountSmallDisk(folder: string, sizeBytes: number): SmallDisk {
   mkdirSync(folder, { recursive: true });
@@ -26,7 +28,9 @@ export function mountSmallDisk(folder: string, sizeBytes: number): SmallDisk {
     fill(leaveBytes) {
       const { bavail, bsize } = statfsSync(folder);
       try {
-        writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leaveBytes)));
+        for (let left = bavail * bsize - leaveBytes; left > 0; left -= BLOCK.length) {
+          appendFileSync(ballast, BLOCK.subarray(0, left));
+        }
       } catch (error) {
         // Somebody else was quicker: then it is full as well.
         if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
