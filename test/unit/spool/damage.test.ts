@@ -155,7 +155,7 @@ describe('a damaged segment', () => {
   });
 });
 
-describe('a segment that a crash cut off', () => {
+describe('a segment that a crash cut off', { timeout: 30_000 }, () => {
   it('is cut behind its last whole record, wherever it ends', async () => {
     const { disk, path, ends } = await written(3);
     const whole = Buffer.from(disk.get(path));
@@ -264,7 +264,7 @@ describe("a file that is not the spool's to read", () => {
   });
 });
 
-describe('any damage', () => {
+describe('any damage', { timeout: 30_000 }, () => {
   it('in a closed segment costs only the records that it touches', async () => {
     const { disk, path, ends } = await written(20);
     const later = await followed(disk);

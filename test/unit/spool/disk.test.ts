@@ -97,7 +97,7 @@ describe('a disk that does not take a record', () => {
 
   it('rejects all that wait, and is not tried again before its time', async () => {
     const disk = new SimulatedDisk();
-    const spool = await open(disk, { retryMs: 200 });
+    const spool = await open(disk, { retryMs: 600 });
     await spool.append(record('a'));
     failOnce(disk, 'write', () => 0);
     const group = await Promise.allSettled(['b', 'c', 'd'].map((name) => spool.append(record(name))));
@@ -105,7 +105,7 @@ describe('a disk that does not take a record', () => {
     const { operations } = disk;
     await expect(spool.append(record('e'))).rejects.toBe(spool.problem);
     expect(disk.operations).toBe(operations);
-    await new Promise((resolve) => setTimeout(resolve, 220));
+    await new Promise((resolve) => setTimeout(resolve, 620));
     await spool.append(record('f'));
     expect(await namesIn(spool)).toEqual(['a', 'f']);
     expect(spool.counters.appendsRefused).toBe(4);
