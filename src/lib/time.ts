@@ -140,10 +140,17 @@ export function formatAge(us: number): string {
 
 // --- reading ---------------------------------------------------------------------------------------------
 
+/** Days from today. */
+const DAY_WORDS = new Map([
+  ['yesterday', -1],
+  ['today', 0],
+  ['tomorrow', 1],
+]);
+
 function parseWord(text: string, context: TimeContext): number | undefined {
   const word = text.toLowerCase();
   if (word === 'now') return context.nowUs;
-  const days = { yesterday: -1, today: 0, tomorrow: 1 }[word];
+  const days = DAY_WORDS.get(word);
   if (days === undefined) return undefined;
   const zone = context.timeZone ?? localTimeZone();
   const second = Math.floor(context.nowUs / US_PER_SECOND);

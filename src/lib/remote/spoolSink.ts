@@ -93,7 +93,13 @@ function isOfTheRows(code: string | undefined): boolean {
 }
 
 /** Codes of problems (server/problem.ts) that lie in what was sent. */
-const REFUSED = new Set(['BAD_REQUEST', 'BAD_VALUE', 'TOO_LARGE', 'CTP_BODY_TOO_LARGE']);
+const REFUSED = new Set([
+  'BAD_REQUEST',
+  'BAD_VALUE',
+  'TOO_LARGE',
+  'CTP_BODY_TOO_LARGE',
+  'CTP_INVALID_JSON_BODY',
+]);
 
 async function serverSink(settings: Settings): Promise<SpoolSink> {
   const [{ RemoteConnection }, { kwServer }, { callServer }] = await Promise.all([

@@ -9,19 +9,19 @@ export const MEDIA_TYPES: Readonly<Record<Format, string>> = {
   ndjson: 'application/x-ndjson; charset=utf-8',
 };
 
-const FORMATS: Readonly<Record<string, Format>> = {
-  'application/json': 'json',
-  'text/csv': 'csv',
-  'application/x-ndjson': 'ndjson',
-  'application/ndjson': 'ndjson',
-  'application/jsonl': 'ndjson',
-};
+const FORMATS = new Map<string, Format>([
+  ['application/json', 'json'],
+  ['text/csv', 'csv'],
+  ['application/x-ndjson', 'ndjson'],
+  ['application/ndjson', 'ndjson'],
+  ['application/jsonl', 'ndjson'],
+]);
 
 /** JSON, unless another format is named with a higher weight, or first with the same one. */
 export function formatOf(accept: string | undefined): Format {
   let best: { format: Format; weight: number } | undefined;
   for (const { name, weight } of readWeights(accept)) {
-    const format = FORMATS[name];
+    const format = FORMATS.get(name);
     if (format !== undefined && weight > (best?.weight ?? 0)) best = { format, weight };
   }
   return best?.format ?? 'json';

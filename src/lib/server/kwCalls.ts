@@ -67,11 +67,13 @@ export function readQuery(body: unknown): RemoteQuery {
 }
 
 const pushId = z.uuid();
+/** As JavaScript writes them. */
+const NUMBER = /^(-?(\d+(\.\d+)?(e[+-]\d+)?|Infinity)|NaN)$/;
 const columns = {
   timestampsUs: z.array(timeUs),
   devices: z.array(text),
   metrics: z.array(text),
-  values: z.array(z.string().regex(/^-?(\d|Inf)[\w.+-]*$|^NaN$/)),
+  values: z.array(z.string().max(40).regex(NUMBER)),
   labels: z.array(z.record(text, text)),
 };
 const sameLength = ({ timestampsUs, devices, metrics, values, labels }: PushColumns) =>

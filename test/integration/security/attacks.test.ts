@@ -1,4 +1,5 @@
 /** Attacks on a real `kw serve`: nothing gets in, nothing falls over. */
+import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -64,6 +65,9 @@ const INJECTIONS = [
   'E\\x27 OR 1=1',
   '../../../../etc/passwd',
   '${7*7}{{7*7}}<script>alert(1)</script>',
+  // What every JavaScript object has.
+  '__proto__',
+  'constructor',
 ];
 
 /** Answers that tell of the inside: SQL, stacks, files, names of tables. */
@@ -115,6 +119,9 @@ describe('SQL', () => {
     '/rpc/disable_metrics': ['metrics', 'job_id', 'nodes', 'devices', 'source'],
     '/rpc/update_promoted_metrics': ['metrics'],
     '/kw/envelope': ['devices', 'metrics', 'from', 'to', 'pixels'],
+    '/kw/choices/jobs': ['search'],
+    '/kw/choices/devices': ['search'],
+    '/kw/choices/metrics': ['devices', 'from', 'to'],
   };
 
   test('in every parameter, in the query and as JSON, does nothing', async () => {
@@ -170,6 +177,43 @@ describe('SQL', () => {
     expect(rows.length).toBeGreaterThan(0);
     expect(new Set(rows.map(({ labels }) => labels._pushed_by))).toEqual(new Set(['alice']));
     expect(rows.filter(({ labels }) => '_device_alias' in labels)).toEqual([]);
+  });
+
+  test('in every field of what the command line pushes is stored as it is, or refused', async () => {
+    const before = await state();
+    const headers = { 'content-type': 'application/json' };
+    const columns = {
+      devices: 'node-1',
+      metrics: 'own',
+      values: '1',
+      timestampsUs: Date.now() * 1000,
+      labels: {},
+    };
+    const names = [...Object.keys(columns), 'push', 'spool', 'part', 'segment', 'after', 'upto', 'whole'];
+    const wrong: unknown[] = [
+      ...[...INJECTIONS, null, true, -1, 1.5, 2 ** 60, 'x'.repeat(9_000), [], [[]], '0x10', '1.2.3'],
+    ];
+    for (const [path, id] of [
+      ['/kw/push', () => ({ push: randomUUID(), part: 0, whole: false })],
+      ['/kw/push-spooled', () => ({ spool: randomUUID(), segment: 1, after: 0, upto: 1 })],
+    ] as const) {
+      const attack = async (changed: object) => {
+        const rows = Object.fromEntries(Object.entries(columns).map(([name, value]) => [name, [value]]));
+        const body = JSON.stringify({ ...id(), ...rows, ...changed });
+        isHarmless(await send(path, { method: 'POST', headers, body }), `${path} ${body}`);
+      };
+      for (const bad of wrong) {
+        const changes: object[] = names.flatMap((name) => [{ [name]: bad }, { [name]: [bad] }]);
+        if (typeof bad === 'string') changes.push({ labels: [{ [bad]: bad, _pushed_by: 'root' }] });
+        await Promise.all(changes.map(attack));
+      }
+    }
+    expect(await state()).toEqual(before);
+    const { rows } = await db.client.query(
+      `SELECT DISTINCT labels ->> '_pushed_by' AS who, value FROM kw.metrics WHERE metric_id = 'own'`,
+    );
+    expect(rows).toEqual([{ who: 'alice', value: 1 }]);
+    await isWell();
   });
 
   test('in headers does nothing', async () => {
