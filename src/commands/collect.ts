@@ -61,6 +61,17 @@ export default class Collect extends KwCommand {
     const database = await collectorDatabase(settings, logger);
     const { version } = this.config;
     const { once, 'take-over': takeOver } = flags;
-    await runDaemon({ settings, entries, database, logger, version, once, takeOver, loadEntries: load });
+    const apart = flags.only !== undefined;
+    await runDaemon({
+      settings,
+      entries,
+      database,
+      logger,
+      version,
+      once,
+      takeOver,
+      apart,
+      loadEntries: load,
+    });
   }
 }

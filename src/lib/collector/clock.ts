@@ -39,6 +39,8 @@ export class WallClock {
   #comparedAtMs: number;
   /** Steps of more than 0.5 s since the start, in either direction. */
   steps = 0;
+  /** Added to the machine's clock: timestamps are taken on another one's. */
+  correctionUs = 0;
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -48,6 +50,11 @@ export class WallClock {
 
   /** Microseconds since the epoch, an integer. */
   nowUs(): number {
+    return this.ownUs() + this.correctionUs;
+  }
+
+  /** The same by the machine's clock alone. */
+  ownUs(): number {
     const monotonicMs = this.#clock.monotonicMs();
     if (monotonicMs - this.#comparedAtMs >= COMPARE_EVERY_MS) return this.#compare();
     return Math.round(monotonicMs * 1000 + this.#offsetUs);

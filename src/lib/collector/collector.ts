@@ -11,16 +11,16 @@
  * session, a Loop is the metrics of a target that share a period. The Collector ties them to the database. It stops
  * from left to right, so that what was read is written.
  */
+import { type Client, DatabaseError } from 'pg';
 import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
-import { isStreamDriver, type PollResult, type Problem } from '../devices/driver.ts';
+import { type DeviceUrl, isStreamDriver, type PollResult, type Problem } from '../devices/driver.ts';
 import type { Logger } from '../logger.ts';
-import type { Sample } from '../sample.ts';
+import type { Sample, Series } from '../sample.ts';
 import type { Spool } from '../spool/spool.ts';
 import { formatUtc } from '../time.ts';
-import { BatchBuilder, type BatchStamp, type ClosedBatch } from './batch.ts';
-import type { BatchGuard } from './batchGuard.ts';
+import { BatchBuilder, type ClosedBatch } from './batch.ts';
 import { Catalogue } from './catalogue.ts';
 import { type Clock, systemClock, WallClock } from './clock.ts';
 import type { CollectorSpool } from './collectorSpool.ts';
@@ -35,6 +35,7 @@ import { Maintenance } from './maintenance.ts';
 import { type Promotion, PromotionSet } from './promotions.ts';
 import { Reporter } from './reporter.ts';
 import { type Grid, Schedule } from './schedule.ts';
+import { Sharing, type SharingOptions, type SharingSurroundings } from './shards/sharing.ts';
 import { type CollectorCounters, type DeviceStatus, deviceStatuses, type SpoolCounters } from './status.ts';
 import type { RefusedRow } from './store.ts';
 import type { StreamSurroundings } from './streamTarget.ts';
@@ -49,8 +50,8 @@ export interface CollectorOptions {
   readonly logger: Logger;
   /** Where batches are kept until they are stored; undefined: in memory only. Closed by who opened it. */
   readonly spool?: CollectorSpool | undefined;
-  /** Which rows are this collector's to store, and what is to be known of a batch to tell; undefined: all are. */
-  readonly guard?: (BatchGuard & { stamp(): BatchStamp }) | undefined;
+  /** How it shares its devices with other collectors; undefined: it reads and stores everything. */
+  readonly sharing?: SharingOptions | undefined;
   /** Nothing is read on a schedule: only by readOnce(). */
   readonly once?: boolean;
   /** How long the database may be silent before its connection is dropped. */
@@ -85,6 +86,11 @@ const LOSSES: Readonly<Record<Loss['reason'], string>> = {
 /** Timers of Node hold at most 2^31 ms. */
 const LONGEST_TIMER_MS = 86_400_000;
 
+interface FoundSeries {
+  readonly series: Series;
+  readonly url: DeviceUrl;
+}
+
 export class Collector {
   readonly fleet: Fleet;
   readonly #options: CollectorOptions;
@@ -103,6 +109,13 @@ export class Collector {
   readonly #link: DatabaseLink;
   readonly #maintenance: Maintenance;
   readonly #jobs: JobSync;
+  readonly #sharing: Sharing | undefined;
+  #entries: readonly MetricEntry[] = [];
+  /** What the catalogue has: the entries whose values this collector stores. */
+  #owned: readonly MetricEntry[] = [];
+  #ownedDevices = new Set<string>();
+  /** New series of devices that are read and not owned yet. */
+  #ahead: FoundSeries[] = [];
   readonly #catalogue = new Catalogue();
   /** Counters of targets that are not configured any more. */
   readonly #gone = { missed: 0 };
@@ -120,7 +133,7 @@ export class Collector {
   });
 
   constructor(options: CollectorOptions) {
-    const { settings, database, identity, logger, once, inheritance, clock = systemClock } = options;
+    const { settings, database, identity, logger, once, inheritance, sharing, clock = systemClock } = options;
     this.#options = options;
     this.#identity = identity;
     this.#settings = settings;
@@ -129,6 +142,8 @@ export class Collector {
     this.#wallClock = new WallClock(clock);
     this.#schedule = new Schedule(clock, inheritance?.grid);
     this.#complaints = new Complaints(clock);
+    this.#sharing = sharing && new Sharing(sharing, this.#sharingSurroundings(identity.id));
+    this.#wallClock.correctionUs = this.#sharing?.clock.correctionUs ?? 0;
     const nowUs = () => this.#wallClock.nowUs();
     const monotonicMs = () => clock.monotonicMs();
     this.#builder = new BatchBuilder({
@@ -138,7 +153,10 @@ export class Collector {
       onRefused: (sample, problem) => this.#refuse(sample, problem),
       onNewSeries: (series) => {
         const url = this.#reading?.entries[0]?.url;
-        if (url) this.#catalogue.discover(series, url);
+        if (!url) return;
+        this.#catalogue.discover(series, url);
+        // Read a little before it is this collector's: to be discovered then.
+        if (this.#sharing && !this.#ownedDevices.has(series.deviceId)) this.#ahead.push({ series, url });
       },
     });
     this.fleet = new Fleet({
@@ -174,6 +192,9 @@ export class Collector {
         // The row of this collector is another process's until then.
         if (this.#output) await this.#reporter.publish(client, first);
       },
+      ...(this.#sharing
+        ? { beat: (client, first) => this.#beat(client, first), onEpoch: () => this.#sharing?.hurry() }
+        : {}),
     });
     this.#maintenance = new Maintenance(database, logger);
     this.#jobs = new JobSync(database, logger);
@@ -288,6 +309,7 @@ export class Collector {
 
   /** Ends what is under way, after endAt(). stop() comes next. */
   async finish(atUs: number): Promise<void> {
+    this.#sharing?.handOver();
     this.#builder.endStreamsAt(atUs);
     await this.fleet.finish(LAST_POLL_PATIENCE_MS);
   }
@@ -297,6 +319,9 @@ export class Collector {
    * Resolves to the number of values that could not be written.
    */
   async stop(patienceMs: () => number, backlogPatienceMs?: number): Promise<number> {
+    // The others begin to read before this one ends.
+    await this.#sharing?.leave(() => this.#link.wake());
+    this.#sharing?.stop();
     this.#stopping = true;
     this.#cancelExpiry?.();
     await this.fleet.stopPolling(POLL_PATIENCE_MS);
@@ -312,6 +337,11 @@ export class Collector {
   /** Nothing would be lost if the process ended now. */
   get isSafe(): boolean {
     return this.#out.lanes.isSafe && this.#builder.rows === 0;
+  }
+
+  /** The clock of its timestamps, in microseconds since the epoch. */
+  nowUs(): number {
+    return this.#wallClock.nowUs();
   }
 
   counters(): CollectorCounters {
@@ -333,6 +363,7 @@ export class Collector {
       refusals: this.#complaints.reasons(),
       targets: this.fleet.targets.size,
       clockSteps: this.#wallClock.steps,
+      clockCorrectionS: Math.round(this.#wallClock.correctionUs / 1e6),
       reloads: this.#reloads.taken,
       reloadsRefused: this.#reloads.refused,
       reloadProblem: this.#reloads.problem,
@@ -362,10 +393,78 @@ export class Collector {
   }
 
   async #configure(entries: readonly MetricEntry[], atUs: number): Promise<FleetChange> {
-    const change = await this.fleet.configure(entries);
-    this.#catalogue.configure(entries);
-    this.#reporter.catalogueChanged(atUs);
-    return change;
+    this.#entries = entries;
+    this.#sharing?.configure(entries);
+    this.#link.wake();
+    return this.#apply(atUs, true);
+  }
+
+  /** Reads and tells what is this collector's share; the catalogue has what is new in it since `atUs`. */
+  async #apply(atUs: number, isReload: boolean): Promise<FleetChange> {
+    const share = this.#sharing?.share();
+    const { read, owned } = share ?? { read: this.#entries, owned: this.#entries };
+    const changing = this.fleet.configure(read);
+    if (isReload || !sameEntries(owned, this.#owned)) {
+      this.#owned = owned;
+      this.#ownedDevices = new Set(owned.map(({ deviceId }) => deviceId));
+      this.#catalogue.configure(owned);
+      this.#discoverOwn(read);
+      this.#reporter.catalogueChanged(atUs);
+    }
+    return changing;
+  }
+
+  #discoverOwn(read: readonly MetricEntry[]): void {
+    const devices = new Set(read.map(({ deviceId }) => deviceId));
+    const waiting: FoundSeries[] = [];
+    for (const one of this.#ahead) {
+      if (this.#ownedDevices.has(one.series.deviceId)) this.#catalogue.discover(one.series, one.url);
+      else if (devices.has(one.series.deviceId)) waiting.push(one);
+    }
+    this.#ahead = waiting;
+  }
+
+  #sharingSurroundings(collectorId: string): SharingSurroundings {
+    return {
+      collectorId,
+      nowUs: () => this.#wallClock.ownUs(),
+      setTimer: (delayMs, callback) => this.#clock.setTimer(delayMs, callback),
+      onChange: (sinceUs) => {
+        if (this.#entries.length > 0) void this.#apply(sinceUs, false);
+      },
+      onEpoch: ({ epoch, members, owned }) => {
+        this.#logger.info({ epoch, collectors: members, devices: owned }, 'devices are shared');
+      },
+      onClock: (correctionUs) => this.#follow(correctionUs),
+    };
+  }
+
+  /** What the database says against a beat must not end the link: promotions come by it. */
+  async #beat(client: Client, first: boolean): Promise<void> {
+    // The lease of this collector is another process's until then.
+    if (!this.#output) return;
+    try {
+      await this.#sharing?.beat(client, first);
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      this.#complaints.tell('beat', () =>
+        this.#logger.warn({ problem: error.message }, 'devices are not shared: the database refuses it'),
+      );
+    }
+  }
+
+  /** Clocks that are far apart would put this collector's values elsewhere in time than those of the others. */
+  #follow(correctionUs: number): void {
+    const { correctionUs: before } = this.#wallClock;
+    this.#wallClock.correctionUs = correctionUs;
+    const seconds = Math.round(correctionUs / 1e6);
+    if (correctionUs === 0) this.#logger.info('the clock agrees with that of the database again');
+    else if (Math.abs(correctionUs - before) > 1e6) {
+      this.#logger.warn(
+        { seconds },
+        'the clock differs from that of the database, by which timestamps are taken now',
+      );
+    }
   }
 
   #accept(target: Target, result: PollResult): void {
@@ -496,7 +595,8 @@ export class Collector {
   }
 
   #open(identity: CollectorIdentity, spool: CollectorSpool | undefined): void {
-    const { settings, database, logger, guard, writeTimeoutMs } = this.#options;
+    const { settings, database, logger, writeTimeoutMs } = this.#options;
+    const guard = this.#sharing;
     const clock = this.#clock;
     const lanes = new Lanes({
       spool: spool?.spool,
@@ -556,4 +656,8 @@ export class Collector {
     }
     return [...devices.values()];
   }
+}
+
+function sameEntries(a: readonly MetricEntry[], b: readonly MetricEntry[]): boolean {
+  return a.length === b.length && a.every((entry, index) => entry === b[index]);
 }

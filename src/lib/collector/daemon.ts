@@ -5,13 +5,16 @@
  * a missed interval (takeOver/). SIGPIPE is left alone: Node ignores it.
  */
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import { type DatabaseTarget, openClient } from '../database/connection.ts';
 import { explainIfDatabase } from '../database/errors.ts';
 import { checkSchema } from '../database/migrate.ts';
 import { KwError } from '../errors.ts';
+import { expandHostList } from '../jobs/hostList.ts';
 import type { Logger } from '../logger.ts';
+import { readSql } from '../packageRoot.ts';
 import { firstSignal } from '../signals.ts';
 import { systemdNotifier } from '../systemd.ts';
 import { nowUs } from '../time.ts';
@@ -22,6 +25,8 @@ import type { CollectorIdentity } from './databaseStore.ts';
 import { type Endpoint, openEndpoint } from './endpoint.ts';
 import { type HeldIdentity, holdIdentity } from './identity.ts';
 import { selfMetrics } from './selfMetrics.ts';
+import { ServerClock } from './shards/serverClock.ts';
+import type { SharingOptions } from './shards/sharing.ts';
 import { collectorReport } from './statusReport.ts';
 import { awaitSuccessor, type Given } from './takeOver/predecessor.ts';
 import { askForTakeOver, type Successor } from './takeOver/successor.ts';
@@ -40,6 +45,8 @@ export interface DaemonOptions {
   readonly loadEntries?: () => readonly MetricEntry[];
   /** Name of the identity's folder, for collectors beside the main one of a machine. */
   readonly identityName?: string;
+  /** It reads a part of the configuration, or once: it shares its devices with no other collector. */
+  readonly apart?: boolean;
   /** End when every stream has ended: their input does not come again. */
   readonly untilStreamsEnd?: boolean;
   /** Take over from the collector that runs. */
@@ -57,14 +64,19 @@ const SCHEMA_CHECK_MS = 5_000;
 /** Resolves when the collector has ended, to the values that it stored and lost. */
 export async function runDaemon(options: DaemonOptions): Promise<{ stored: number; lost: number }> {
   const { database, logger, takeOver, settings, version } = options;
-  await checkDatabase(database, logger);
-  if (!takeOver) return run(options, await holdIdentity(settings.dataFolder, options.identityName));
-  return run(options, await askForTakeOver(settings.dataFolder, version, logger));
+  const databaseOffsetUs = await checkDatabase(database, logger);
+  if (!takeOver) {
+    const held = await holdIdentity(settings.dataFolder, options.identityName);
+    return run(options, held, databaseOffsetUs);
+  }
+  const successor = await askForTakeOver(settings.dataFolder, version, logger);
+  return run(options, successor, databaseOffsetUs);
 }
 
 async function run(
   options: DaemonOptions,
   start: HeldIdentity | Successor,
+  databaseOffsetUs: number | undefined,
 ): Promise<{ stored: number; lost: number }> {
   const { settings, entries, database, logger, version, once, identityName } = options;
   let held: HeldIdentity | undefined;
@@ -84,6 +96,8 @@ async function run(
     if (!once) endpoint = await tryEndpoint(settings, logger, running);
     return { ...base, segment: identity.segment, startedAtUs, endpoint: endpoint?.url };
   };
+  const sharing = sharingOf(options, databaseOffsetUs);
+  const startUs = () => nowUs() + new ServerClock(sharing?.databaseOffsetUs).correctionUs;
   let signalled: Promise<NodeJS.Signals> | undefined;
   let given: Given | undefined;
   let result: { stored: number; lost: number };
@@ -91,7 +105,7 @@ async function run(
     if ('atUs' in start) {
       const { atUs } = start;
       const identity = { ...base, segment: 0, startedAtUs: atUs, endpoint: undefined };
-      collector = new Collector({ settings, database, logger, identity, inheritance: start });
+      collector = new Collector({ settings, database, logger, identity, sharing, inheritance: start });
       await collector.listen(start.leftMs);
       await start.go();
       await collector.readFrom(start, entries);
@@ -100,8 +114,8 @@ async function run(
       await start.untilReleased();
       collector.own(await hold(await holdIdentity(settings.dataFolder), atUs), spool);
     } else {
-      const identity = await hold(start, nowUs());
-      collector = new Collector({ settings, database, logger, once, identity, spool });
+      const identity = await hold(start, startUs());
+      collector = new Collector({ settings, database, logger, once, identity, spool, sharing });
       await collector.start(entries);
     }
     logger.info(
@@ -126,8 +140,24 @@ async function run(
   return runDaemon({ ...options, entries: options.loadEntries?.() ?? entries, takeOver: false });
 }
 
-/** A schema that does not fit is told at once; a database that is away may come. */
-async function checkDatabase(database: DatabaseTarget, logger: Logger): Promise<void> {
+/** Undefined: it reads and stores everything. What hangs on this process alone is shared with nobody. */
+function sharingOf(options: DaemonOptions, databaseOffsetUs: number | undefined): SharingOptions | undefined {
+  const { once, apart, untilStreamsEnd, identityName } = options;
+  const { dataFolder, collector } = options.settings;
+  const isApart = once || apart || untilStreamsEnd || identityName !== undefined;
+  if (isApart || collector.shards === 'off') return undefined;
+  return {
+    only: Array.isArray(collector.shards) ? collector.shards.flatMap(expandHostList) : undefined,
+    file: join(dataFolder, 'collector', 'share.json'),
+    databaseOffsetUs,
+  };
+}
+
+/**
+ * A schema that does not fit is told at once; a database that is away may come. Resolves to its clock minus this
+ * machine's, in microseconds.
+ */
+async function checkDatabase(database: DatabaseTarget, logger: Logger): Promise<number | undefined> {
   try {
     const client = await openClient(database, {
       applicationName: 'kw-collect-check',
@@ -136,6 +166,8 @@ async function checkDatabase(database: DatabaseTarget, logger: Logger): Promise<
     });
     try {
       await checkSchema(client);
+      const { rows } = await client.query<{ now: number }>(readSql('queries/collector_clock'));
+      return Number(rows[0]?.now) - nowUs();
     } catch (error) {
       throw explainIfDatabase(error, database);
     } finally {
@@ -144,6 +176,7 @@ async function checkDatabase(database: DatabaseTarget, logger: Logger): Promise<
   } catch (error) {
     if (!(error instanceof KwError) || error.code !== 'DATABASE_AWAY') throw error;
     logger.warn({ problem: error.message }, 'the database is away: values wait here until it comes');
+    return undefined;
   }
 }
 

@@ -26,6 +26,10 @@ export interface LinkContent {
   onProblem(problem: string): void;
   /** Tells through this client what is due; called on each tick, and `first` after each connect. */
   publish(client: Client, first: boolean): Promise<void>;
+  /** Renews the lease of a collector that shares its devices; called on each tick, and `first` after each connect. */
+  beat?(client: Client, first: boolean): Promise<void>;
+  /** Who shares the devices changed. */
+  onEpoch?(): void;
 }
 
 const TICK_MS = 500;
@@ -34,6 +38,8 @@ const RETRY_MS = 1_000;
 const PROMOTIONS_EVERY_MS = 5_000;
 /** A server that says nothing for that long is left, and tried again. */
 const SILENCE_MS = 10_000;
+/** A lease does not last that long without a beat; then a new connection is worth more than patience. */
+const BEAT_SILENCE_MS = 3_000;
 
 export class DatabaseLink {
   readonly #target: DatabaseTarget;
@@ -60,6 +66,11 @@ export class DatabaseLink {
 
   start(): void {
     this.#finished = this.#run();
+  }
+
+  /** What is due is done now. */
+  wake(): void {
+    this.#wake?.();
   }
 
   async stop(): Promise<void> {
@@ -105,14 +116,17 @@ export class DatabaseLink {
         this.#content.onJobs();
         return;
       }
-      this.#promotionsDueAtMs = 0;
+      if (channel === 'kw_shards') this.#content.onEpoch?.();
+      else this.#promotionsDueAtMs = 0;
       this.#wake?.();
     });
     try {
-      await unlessSilent(client, client.query('LISTEN kw_promotions; LISTEN kw_jobs'));
+      await unlessSilent(client, client.query('LISTEN kw_promotions; LISTEN kw_jobs; LISTEN kw_shards'));
       this.#promotionsDueAtMs = 0;
       for (let first = true; !this.#stopped; first = false) {
         if (lost) throw lost;
+        if (this.#content.beat)
+          await unlessSilent(client, this.#content.beat(client, first), BEAT_SILENCE_MS);
         if (performance.now() >= this.#promotionsDueAtMs) {
           this.#promotionsDueAtMs = performance.now() + PROMOTIONS_EVERY_MS;
           await unlessSilent(client, this.#readPromotions(client));

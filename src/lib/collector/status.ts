@@ -68,6 +68,8 @@ export interface CollectorCounters {
   readonly refusals: Readonly<Record<string, number>>;
   readonly targets: number;
   readonly clockSteps: number;
+  /** Seconds that timestamps are corrected by, to the database's clock; 0 unless the clocks are far apart. */
+  readonly clockCorrectionS: number;
   readonly reloads: number;
   readonly reloadsRefused: number;
   /** The error of the last reload that was refused, until one succeeds. */

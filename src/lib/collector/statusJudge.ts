@@ -102,6 +102,16 @@ function judgeCollector({
   }
   if (counters.lost)
     findings.push({ level: 'warning', message: `collector ${name} lost ${counters.lost} values` });
+  if (counters.clockCorrectionS) {
+    const [seconds, way] = [
+      Math.abs(counters.clockCorrectionS),
+      counters.clockCorrectionS < 0 ? 'ahead of' : 'behind',
+    ];
+    findings.push({
+      level: 'warning',
+      message: `the clock of collector ${name} is ${seconds} s ${way} that of the database, which its timestamps follow`,
+    });
+  }
   if (counters.reloadProblem) {
     const [first] = counters.reloadProblem.split('\n');
     findings.push({ level: 'warning', message: `collector ${name} refused its new configuration: ${first}` });

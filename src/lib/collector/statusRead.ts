@@ -12,7 +12,13 @@ import { listSources } from '../jobs/sources/listSources.ts';
 import { readSql } from '../packageRoot.ts';
 import { formatUtc, nowUs } from '../time.ts';
 import { readGaps } from './gaps.ts';
-import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
+import type {
+  CollectorReport,
+  DeviceReport,
+  ShardReport,
+  SharingReport,
+  StatusReport,
+} from './statusReport.ts';
 
 /** A collector speaks to the database every second. */
 const SILENT_AFTER_S = 30;
@@ -87,6 +93,7 @@ function order(a: string, b: string): number {
 async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<StatusReport> {
   const collectors = await client.query(readSql('queries/status_collectors'));
   const devices = await client.query(readSql('queries/status_devices'));
+  const sharing = sharingOf((await client.query<ShardRow>(readSql('queries/status_shards'))).rows);
   return {
     source: 'database',
     at: formatUtc(nowUs()),
@@ -94,6 +101,31 @@ async function statusFromDatabase(client: Pick<Client, 'query'>): Promise<Status
     devices: devices.rows.map(deviceOf),
     sources: await listSources(client),
     gaps: await readGaps(client),
+    ...(sharing && { sharing }),
+  };
+}
+
+interface ShardRow extends Omit<ShardReport, 'lease' | 'lease_seconds'> {
+  lease_s: number;
+  extended: boolean;
+  epoch: number;
+  since_us: number;
+}
+
+/** A lease lasts 5 s and is renewed each second. */
+const LATE_LEASE_S = 2.5;
+
+function sharingOf(rows: readonly ShardRow[]): SharingReport | undefined {
+  const [first] = rows;
+  if (!first) return undefined;
+  return {
+    epoch: first.epoch,
+    since: formatUtc(first.since_us),
+    collectors: rows.map(({ lease_s, extended, epoch: _epoch, since_us: _since, ...row }) => ({
+      ...row,
+      lease: extended || lease_s < LATE_LEASE_S ? 'late' : 'held',
+      lease_seconds: Math.round(lease_s * 10) / 10,
+    })),
   };
 }
 

@@ -3,7 +3,7 @@
  * endpoint of one collector. Times are UTC text with microseconds; nothing here is secret.
  */
 import type { SourceReport } from '../jobs/sources/listSources.ts';
-import { formatUtc, nowUs } from '../time.ts';
+import { formatUtc } from '../time.ts';
 import type { Collector } from './collector.ts';
 import type { GapReport } from './gaps.ts';
 import type { CollectorCounters, DeviceStatus } from './status.ts';
@@ -46,6 +46,30 @@ export interface DeviceReport {
   readonly last_error: string | null;
 }
 
+/** A collector that shares the devices of one configuration with others. */
+export interface ShardReport {
+  readonly collector_id: string;
+  /** Name of the collector. */
+  readonly collector: string;
+  /** Devices that it reads, of those that it is configured to read. */
+  readonly devices: number;
+  readonly configured: number;
+  /** Its devices are named in its settings. */
+  readonly fixed: boolean;
+  /** `held`: it beats. `late`: not heard of for a while; others read its devices when its lease is over. */
+  readonly lease: 'held' | 'late';
+  /** Until the lease is over. */
+  readonly lease_seconds: number;
+}
+
+/** Who reads what, as the database has it. */
+export interface SharingReport {
+  /** Rises whenever a collector comes, goes or is configured otherwise. */
+  readonly epoch: number;
+  readonly since: string;
+  readonly collectors: readonly ShardReport[];
+}
+
 export interface StatusReport {
   /** `database`: all collectors, the one of this machine in its own words if it answers. */
   readonly source: 'database' | 'collector';
@@ -56,12 +80,14 @@ export interface StatusReport {
   readonly sources?: readonly SourceReport[];
   /** When values of the last day are missing because of a collector, the latest first; the database's to tell. */
   readonly gaps?: readonly GapReport[];
+  /** Left out where no collector shares its devices. */
+  readonly sharing?: SharingReport;
 }
 
 /** What a running collector says of itself. */
 export function collectorReport(collector: Collector): StatusReport {
   const { identity, writer } = collector;
-  const atUs = nowUs();
+  const atUs = collector.nowUs();
   const { writtenUpToUs } = writer;
   return {
     source: 'collector',

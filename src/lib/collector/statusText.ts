@@ -4,7 +4,7 @@ import { listing } from '../output/listing.ts';
 import { formatAge, parseTimeUs } from '../time.ts';
 import { gapsLeftOut, gapTable } from './gaps.ts';
 import { deviceState } from './statusJudge.ts';
-import type { CollectorReport, DeviceReport, StatusReport } from './statusReport.ts';
+import type { CollectorReport, DeviceReport, ShardReport, StatusReport } from './statusReport.ts';
 
 /** With more devices than this, only those that need attention are shown unless all are asked for. */
 const FEW = 30;
@@ -46,6 +46,11 @@ export function statusText(
       width,
     ),
   ];
+  const { sharing } = report;
+  if (sharing && sharing.collectors.length > 1) {
+    const heading = ['COLLECTOR', 'DEVICES', 'OF', 'LEASE', 'ASSIGNED'];
+    parts.push(listing(heading, sharing.collectors.map(shardRow), width));
+  }
   const spools = report.collectors.filter(hasNewsOfSpool);
   if (spools.length > 0) parts.push(listing(SPOOL_HEADING, spools.map(spoolRow), width));
   if (shown.length > 0) {
@@ -131,6 +136,11 @@ function collectorRow({ name, host, state, lag_seconds, counters }: CollectorRep
     count(counters.lost),
     count(counters.missed),
   ];
+}
+
+function shardRow({ collector, devices, configured, lease, lease_seconds, fixed }: ShardReport): string[] {
+  const over = lease === 'late' ? `late, ends in ${Math.max(0, lease_seconds).toFixed(0)} s` : lease;
+  return [collector, String(devices), String(configured), over, fixed ? 'by its list' : 'by share'];
 }
 
 function deviceRow(device: DeviceReport, nowUs: number): string[] {

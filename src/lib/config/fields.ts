@@ -245,3 +245,12 @@ function inWords(ms: number): string {
   }
   return `${ms}ms`;
 }
+
+/** The texts of a list, or of one text with commas; undefined when it is neither. */
+export function textsOf(field: YamlField): string[] | undefined {
+  const text = fieldText(field);
+  if (text !== undefined) return text.split(',').map((part) => part.trim());
+  if (!yamlModule().isSeq(field.value)) return undefined;
+  const items: unknown = field.value.toJSON();
+  return Array.isArray(items) && items.every((item) => typeof item === 'string') ? items : undefined;
+}

@@ -1,10 +1,8 @@
 /** The keys of `server` in kw.yaml that say who gets in, how, and how much: read and checked at their places. */
 import { BlockList, isIP } from 'node:net';
-import { type Fields, fieldText } from './fields.ts';
+import { type Fields, textsOf } from './fields.ts';
 import { hasReference } from './references.ts';
 import type { ServerAccess } from './settingsModel.ts';
-import type { YamlField } from './yamlFile.ts';
-import { yamlModule } from './yamlModule.ts';
 
 export const ACCESS_KEYS = ['keys', 'jwt_secret', 'proxy', 'tls', 'limits'];
 
@@ -73,14 +71,6 @@ function readAddresses(map: Fields): readonly string[] | undefined {
       : `${JSON.stringify(wrong.slice(0, 60))} is no address`,
     'write 127.0.0.1, 192.0.2.0/24 or 2001:db8::/64; names of hosts are not looked up',
   );
-}
-
-function textsOf(field: YamlField): string[] | undefined {
-  const text = fieldText(field);
-  if (text !== undefined) return text.split(',').map((part) => part.trim());
-  if (!yamlModule().isSeq(field.value)) return undefined;
-  const items: unknown = field.value.toJSON();
-  return Array.isArray(items) && items.every((item) => typeof item === 'string') ? items : undefined;
 }
 
 /** Whether it is an IP address or a network in CIDR notation. All of the internet is none. */

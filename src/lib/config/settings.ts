@@ -99,6 +99,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       flushIntervalMs: file?.collector?.flushIntervalMs ?? 1000,
       batchRows: file?.collector?.batchRows ?? 10_000,
       phaseGridMs: file?.collector?.phaseGridMs ?? 50,
+      shards: file?.collector?.shards ?? 'auto',
     },
     spool: {
       enabled: file?.spool?.enabled ?? true,

@@ -1,7 +1,7 @@
 /** The keys of kw.yaml, each checked at its place. */
 import type { Node } from 'yaml';
 import type { readConfigFile } from './configFile.ts';
-import { Fields, fieldText } from './fields.ts';
+import { Fields, fieldText, textsOf } from './fields.ts';
 import { isLoopback, parseListen } from './listen.ts';
 import type { Place } from './model.ts';
 import type { ProblemList } from './place.ts';
@@ -205,7 +205,7 @@ function readCredentials(fields: Fields): Settings['credentials'] | undefined {
 
 function readCollector(fields: Fields): FileSettings['collector'] {
   const map = fields.map('collector');
-  map?.refuseUnknown(['name', 'buffer', 'flush_interval', 'batch_rows', 'phase_grid']);
+  map?.refuseUnknown(['name', 'buffer', 'flush_interval', 'batch_rows', 'phase_grid', 'shards']);
   return (
     map &&
     defined({
@@ -214,7 +214,24 @@ function readCollector(fields: Fields): FileSettings['collector'] {
       flushIntervalMs: map.duration('flush_interval', 50, 60_000),
       batchRows: map.integer('batch_rows', 1, 1_000_000),
       phaseGridMs: map.duration('phase_grid', 1, 1000),
+      shards: readShards(map),
     })
+  );
+}
+
+function readShards(map: Fields): Settings['collector']['shards'] | undefined {
+  const field = map.get('shards');
+  if (field === undefined) return undefined;
+  // YAML 1.1's false: Kwollect's files may hold it.
+  const text = fieldText(field)?.toLowerCase();
+  if (text === 'auto' || text === 'off') return text;
+  if (text === 'false') return 'off';
+  const devices = text === undefined ? textsOf(field) : undefined;
+  if (devices && devices.length > 0 && devices.every((device) => device.trim() !== '')) return devices;
+  return map.error(
+    field,
+    'shards must be auto, off, or a list of devices',
+    'write "shards: [pdu-1, pdu-2]", or names in brackets such as pdu-[1-20]',
   );
 }
 

@@ -37,6 +37,11 @@ export interface Settings {
     readonly flushIntervalMs: number;
     readonly batchRows: number;
     readonly phaseGridMs: number;
+    /**
+     * Whether other collectors read a part of the devices: `auto` with those that are configured to, `off` with none; a
+     * list of devices: these and no others, as long as this one lives.
+     */
+    readonly shards: 'auto' | 'off' | readonly string[];
   };
   /** Where what was read waits on the disk until it is stored. */
   readonly spool: {

@@ -45,7 +45,10 @@ interface Mark {
 }
 
 const MARK = 'move_in_progress';
-/** Not copied as tables: the schema's own, what is computed from the metrics, and job sources (with their foreign tables). */
+/**
+ * Not copied as tables: the schema's own, what is computed from the metrics, what lasts while collectors
+ * run, and job sources (with their foreign tables).
+ */
 const NOT_COPIED = [
   'job_sources',
   'node_names',
@@ -58,6 +61,10 @@ const NOT_COPIED = [
   'summary_state',
   'summary_late',
   'push_parts',
+  'shard_offers',
+  'shard_leases',
+  'shard_epochs',
+  'shard_state',
 ];
 
 /**

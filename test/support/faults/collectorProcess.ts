@@ -38,6 +38,8 @@ export interface CollectorOptions {
   readonly databaseUrl: string;
   /** More lines of kw.yaml. */
   readonly settings?: string;
+  /** More of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const START_MS = 60_000;
@@ -90,7 +92,13 @@ export async function collectorProcess(options: CollectorOptions): Promise<Colle
     async start() {
       const before = messages().filter(({ msg }) => msg === 'collecting').length;
       const started = spawn(process.execPath, [join(packageRoot(), 'bin', 'run.js'), 'collect'], {
-        env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_ENV: 'production', ...env },
+        env: {
+          PATH: process.env.PATH,
+          HOME: process.env.HOME,
+          NODE_ENV: 'production',
+          ...options.env,
+          ...env,
+        },
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child = started;

@@ -24,7 +24,6 @@ import { ServerClock } from './serverClock.ts';
 import { epochOf, epochSchema, readShare, writeShare } from './shareFile.ts';
 
 export interface SharingOptions {
-  readonly collectorId: string;
   /** Devices that are this collector's alone, as long as it lives; undefined: what falls to it of all. */
   readonly only?: readonly string[] | undefined;
   /** Where the last share is kept; undefined: nowhere. */
@@ -34,11 +33,15 @@ export interface SharingOptions {
 }
 
 export interface SharingSurroundings {
+  /** UUID. */
+  readonly collectorId: string;
   /** This machine's clock as it is, in microseconds. */
   readonly nowUs: () => number;
   readonly setTimer: (delayMs: number, callback: () => void) => () => void;
-  /** What is to be read or what is owned changed; what is owned since `sinceUs` of the database's clock. */
+  /** What is to be read, or owned, may have changed; the latter at `sinceUs`, of the clock of timestamps. */
   readonly onChange: (sinceUs: number) => void;
+  /** There is a new epoch, with so many members; in the one in force this collector owns so many devices. */
+  readonly onEpoch: (told: { epoch: number; members: number; owned: number }) => void;
   /** Timestamps are taken on the database's clock from now on (offset), or not any more (0). */
   readonly onClock: (correctionUs: number) => void;
 }
@@ -91,7 +94,7 @@ export class Sharing {
   constructor(options: SharingOptions, around: SharingSurroundings) {
     this.#options = options;
     this.#around = around;
-    this.#history = new ShardHistory(options.collectorId);
+    this.#history = new ShardHistory(around.collectorId);
     this.clock = new ServerClock(options.databaseOffsetUs);
     const saved = options.file === undefined ? undefined : readShare(options.file);
     if (!saved) return;
@@ -158,8 +161,9 @@ export class Sharing {
    * @param hurry makes the link beat
    */
   async leave(hurry: () => void): Promise<void> {
+    if (this.#state !== 'staying') return;
     const last = this.#history.last;
-    if (!this.#isCurrent || !last?.members.some(({ collector }) => collector === this.#options.collectorId)) {
+    if (!this.#isCurrent || !last?.members.some(({ collector }) => collector === this.#around.collectorId)) {
       this.#state = 'left';
       return;
     }
@@ -177,7 +181,12 @@ export class Sharing {
     if (!isTaken) return;
     const waitMs = Math.min(LEAVE_PATIENCE_MS, (sinceUs - this.#databaseNowUs() + OVERLAP_US) / 1_000);
     await new Promise<void>((resolve) => this.#around.setTimer(Math.max(0, waitMs), resolve));
-    this.#around.onChange(sinceUs);
+    this.#around.onChange(this.#timestampOf(sinceUs));
+  }
+
+  /** Another process goes on as this collector: the lease stays. */
+  handOver(): void {
+    this.#state = 'left';
   }
 
   stop(): void {
@@ -247,7 +256,8 @@ export class Sharing {
   }
 
   async #ask(client: Client, keys: string[] | null): Promise<z.infer<typeof answerSchema>> {
-    const { collectorId, only } = this.#options;
+    const { only } = this.#options;
+    const { collectorId } = this.#around;
     const values = [
       collectorId,
       this.#offer.fingerprint,
@@ -283,6 +293,8 @@ export class Sharing {
     if (this.#history.last === before && before !== undefined) return;
     this.#save();
     this.#changed();
+    const { last } = this.#history;
+    if (last) this.#around.onEpoch({ epoch: last.epoch, members: last.members.length, owned: this.#owned });
   }
 
   #learnOffer(fingerprint: string, groups: readonly ShardGroup[]): void {
@@ -293,7 +305,7 @@ export class Sharing {
   /** Tells that the share may have changed, now and at each instant at which it does. */
   #changed(): void {
     const nowUs = this.#databaseNowUs();
-    this.#around.onChange(this.#history.at(nowUs)?.sinceUs ?? nowUs);
+    this.#around.onChange(this.#timestampOf(this.#history.at(nowUs)?.sinceUs ?? nowUs));
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     const instants = this.#history.epochs.flatMap(({ sinceUs }) => [sinceUs, sinceUs + OVERLAP_US]);
@@ -307,6 +319,10 @@ export class Sharing {
   #takerOf(key: string): boolean {
     const { last } = this.#history;
     return last !== undefined && this.#history.ownerOf(key, last) !== undefined;
+  }
+
+  #timestampOf(databaseUs: number): number {
+    return databaseUs - (this.stamp().databaseOffsetUs ?? 0);
   }
 
   #databaseNowUs(): number {
