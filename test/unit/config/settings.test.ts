@@ -45,6 +45,7 @@ describe('settings', () => {
           flushIntervalMs: 1000,
           batchRows: 10_000,
           phaseGridMs: 50,
+          shards: 'auto',
         },
         pushSpool: {},
         limits: { maxPastUs: 315_576_000_000_000, maxFutureUs: 3_600_000_000, labelSetsPerDay: 10_000 },
@@ -85,7 +86,7 @@ log_level: WARNING
 listen: "[::1]:9000"
 credentials:
   bmc: {user: root, password: "\${env:BMC}"}
-collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms}
+collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms, shards: [pdu-1, "pdu-[2-9]"]}
 spool: {enabled: false, folder: var/spool, max_bytes: 2GiB, max_age: 7d, drain_share: 0.25}
 push_spool: {max_bytes: 2GiB}
 limits: {max_past: 2y, max_future: 10m, label_sets_per_day: 7}
@@ -118,7 +119,14 @@ server:
       logLevel: 'warn',
       listen: { host: '::1', port: 9000 },
       credentials: { bmc: { user: 'root', password: `\${env:BMC}` } },
-      collector: { name: 'east', bufferBytes: 64e6, flushIntervalMs: 500, batchRows: 500, phaseGridMs: 5 },
+      collector: {
+        name: 'east',
+        bufferBytes: 64e6,
+        flushIntervalMs: 500,
+        batchRows: 500,
+        phaseGridMs: 5,
+        shards: ['pdu-1', 'pdu-[2-9]'],
+      },
       spool: {
         enabled: false,
         folder: join(folder, 'var/spool'),
@@ -305,8 +313,12 @@ describe('a mistake in kw.yaml', () => {
     ],
     [
       'collector: {batch: 1}',
-      '1:13: error: unknown key "batch" (known keys: name, buffer, flush_interval, batch_rows, phase_grid)',
+      '1:13: error: unknown key "batch" (known keys: name, buffer, flush_interval, batch_rows, phase_grid, shards)',
     ],
+    ...['{x: 1}', 'some', '[]', '[1]', '[a, ""]'].map((wrong): [string, string] => [
+      `collector: {shards: ${wrong}}`,
+      '1:21: error: shards must be auto, off, or a list of devices (write "shards: [pdu-1, pdu-2]", or names in brackets such as pdu-[1-20])',
+    ]),
     [
       'credentials: {bmc: root}',
       '1:20: error: bmc must be a map, and this is "root" (write "bmc:" and its keys below, indented)',
