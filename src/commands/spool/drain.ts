@@ -1,8 +1,16 @@
 import { Flags } from '@oclif/core';
 import { KwCommand } from '../../cli/command.ts';
 import type { DrainResult } from '../../lib/collector/drainSpool.ts';
-import { settingsFlags } from '../../lib/config/flags.ts';
-import { KwError } from '../../lib/errors.ts';
+import { remoteFlags } from '../../lib/config/flags.ts';
+import type { Settings } from '../../lib/config/settingsModel.ts';
+import { EXIT_FAILURE, KwError } from '../../lib/errors.ts';
+
+/** What became of values of `kw push --spool`. */
+interface PushedDrain {
+  readonly stored: number;
+  readonly refused: number;
+  readonly waiting: number;
+}
 
 /** kw spool drain */
 export default class SpoolDrain extends KwCommand {
@@ -10,7 +18,7 @@ export default class SpoolDrain extends KwCommand {
   static override description =
     'A collector that runs stores what waits by itself; this is for one that is stopped, or will never come back. ' +
     'Nothing is stored twice, however often it is interrupted: Ctrl-C ends it behind the transaction that is under way. ' +
-    'Values that users pushed are stored by kw push --spool.';
+    'Values of kw push --spool are sent too, as the next push would; they alone may go through kw serve (KW_URL).';
   static override examples = [
     '<%= config.bin %> spool drain',
     '<%= config.bin %> spool drain --folder /mnt/disk-of-a-dead-machine/collector/spool',
@@ -18,10 +26,10 @@ export default class SpoolDrain extends KwCommand {
   static override enableJsonFlag = true;
   static override flags = {
     folder: Flags.string({ description: 'only the spool in this folder', helpValue: 'FOLDER' }),
-    ...settingsFlags,
+    ...remoteFlags,
   };
 
-  async run(): Promise<{ spools: DrainResult[]; running: string[] }> {
+  async run(): Promise<{ spools: DrainResult[]; running: string[]; pushed?: PushedDrain | undefined }> {
     const { flags } = await this.parse(SpoolDrain);
     const [
       { loadSettings },
@@ -41,13 +49,16 @@ export default class SpoolDrain extends KwCommand {
       import('../../lib/signals.ts'),
     ]);
     const settings = loadSettings(flags);
-    const database = await resolveDatabase(settings);
+    const named = settings.url === undefined ? await resolveDatabase(settings) : undefined;
     const request = { folder: flags.folder, withBodies: false };
     const reports = await readSpools(settings, request, (problem) => this.logToStderr('%s', problem));
     const waiting = reports.filter(
       ({ name, segments }) => segments.length > 0 && !name.startsWith('push-spool/'),
     );
-    if (waiting.length === 0) this.logToStderr('nothing waits');
+    const hasPushed =
+      flags.folder === undefined &&
+      reports.some(({ name, segments }) => segments.length > 0 && name.startsWith('push-spool/'));
+    if (waiting.length === 0 && !hasPushed) this.logToStderr('nothing waits');
     const abort = new AbortController();
     let exitCode = 0;
     const remove = signals.onceSignalled((code) => {
@@ -61,6 +72,7 @@ export default class SpoolDrain extends KwCommand {
     try {
       for (const report of waiting) {
         if (abort.signal.aborted) break;
+        const database = named ?? (await resolveDatabase(settings));
         const { folder } = report;
         try {
           const result = await drainSpool(folder, {
@@ -98,7 +110,21 @@ export default class SpoolDrain extends KwCommand {
       remove();
     }
     if (exitCode !== 0) process.exitCode = exitCode;
+    else if (hasPushed) return { spools, running, pushed: await this.#drainPushed(settings) };
     return { spools, running };
+  }
+
+  async #drainPushed(settings: Settings): Promise<PushedDrain> {
+    const [{ drainPushSpool }, { PushProgress }] = await Promise.all([
+      import('../../lib/remote/pushSpool.ts'),
+      import('../../lib/push/progress.ts'),
+    ]);
+    const progress = new PushProgress(process.stderr);
+    const outcome = await drainPushSpool(settings, progress);
+    progress.outcome(outcome);
+    const { stored, refused, waiting, away } = outcome;
+    if (refused > 0 || away !== undefined) process.exitCode = EXIT_FAILURE;
+    return { stored, refused, waiting };
   }
 
   #lineOf(

@@ -107,6 +107,18 @@ describe.each(testFlavours)('kw push --spool to kw serve on %s', (flavour) => {
     expect(await stored()).toHaveLength(3);
   });
 
+  itOnce('is drained by kw spool drain, through the server', async () => {
+    const drain = (env: Record<string, string>) =>
+      runKw(['spool', 'drain', '--json'], { env: { KW_DATA_DIR: folder, ...env }, cwd: folder });
+    const env = { KW_URL: proxy.url, KW_TOKEN: token };
+    await push(['m', '1', '--device', 'node-1'], { KW_TOKEN: `${token}x` });
+    expect((await drain({ ...env, KW_TOKEN: `${token}x` })).code).toBe(1);
+    const drained = await drain(env);
+    expect(drained.code).toBe(0);
+    expect(JSON.parse(drained.stdout)).toMatchObject({ pushed: { stored: 1, refused: 0, waiting: 0 } });
+    expect(await stored()).toEqual(['node-1 1 alice']);
+  });
+
   it('takes values of a job that is over, of its nodes and its time, and no others', async () => {
     await db.client.query(`
       INSERT INTO kw.jobs (source, job_id, name_id, owner, state, started, stopped)
