@@ -30,6 +30,7 @@ import { type CollectorIdentity, DatabaseStore } from './databaseStore.ts';
 import { type AnyTarget, Fleet, type FleetChange } from './fleet.ts';
 import { JobSync } from './jobSync.ts';
 import { Lanes } from './lanes.ts';
+import { SPOOLED_BYTES } from './liveLane.ts';
 import { type Loss, Losses } from './losses.ts';
 import { Maintenance } from './maintenance.ts';
 import { type Promotion, PromotionSet } from './promotions.ts';
@@ -604,6 +605,8 @@ export class Collector {
       memorySegment: identity.segment,
       runUs: identity.startedAtUs,
       memoryBytes: settings.collector.bufferBytes,
+      // Memory lets go before the disk does: what a full spool drops is in neither.
+      spooledBytes: spool && Math.min(SPOOLED_BYTES, spool.spool.maxBytes / 2),
       drainShare: settings.spool?.drainShare ?? 0.5,
       monotonicMs: () => clock.monotonicMs(),
       stamp: guard && (() => guard.stamp()),

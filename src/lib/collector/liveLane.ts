@@ -17,7 +17,8 @@ export interface LiveLaneOptions {
   readonly onOverflow?: () => void;
 }
 
-const SPOOLED_BYTES = 32e6;
+/** What memory keeps at most of what the disk has too, unless told. */
+export const SPOOLED_BYTES = 32e6;
 /** What one transaction stores at most, unless one batch is more. */
 export const TRANSACTION_ROWS = 50_000;
 export const TRANSACTION_BYTES = 16e6;

@@ -262,6 +262,51 @@ describe('Lanes and Writer', () => {
     expect(store.state.horizons.get(START_US)).toBe(START_US + 20e6 + 1);
   });
 
+  it('tells what memory dropped behind a batch that is on its way, and stores that batch', async () => {
+    disk.fault = (operation) => {
+      if (operation === 'create') throw systemError('EROFS', 'read-only file system');
+      return undefined;
+    };
+    const { writer, settle } = await startRun({ disk, store, lossesFile, memoryBytes: 3 * BATCH_BYTES });
+    const { wait } = store;
+    let breakIt = () => {};
+    store.wait = () => new Promise((_resolve, reject) => (breakIt = () => reject(new Error('broken'))));
+    writer.push(batchAt(START_US + 1e6));
+    await settle(1_000);
+    for (const atUs of seconds(2, 6)) writer.push(batchAt(atUs));
+    await settle(1_000);
+    store.wait = wait;
+    breakIt();
+    await settle();
+    expect(store.state.rows).toEqual([START_US + 1e6, ...seconds(5, 6)]);
+    expect(store.state.losses).toMatchObject([
+      { reason: 'memory', rows: 3, fromUs: START_US + 2e6, toUs: START_US + 4e6 },
+    ]);
+  });
+
+  it('goes on live in a new segment once the database is back', async () => {
+    const { lanes, writer, settle, spool } = await startRun({
+      disk,
+      store,
+      lossesFile,
+      spooledBytes: 3 * BATCH_BYTES,
+    });
+    store.isAway = true;
+    for (const atUs of seconds(1, 10)) {
+      writer.push(batchAt(atUs));
+      await lanes.settled();
+    }
+    expect(spool.segments()).toHaveLength(1);
+    store.isAway = false;
+    await settle();
+    writer.push(batchAt(START_US + 11e6));
+    await lanes.settled();
+    store.isAway = true;
+    expect(spool.segments().at(-1)).toMatchObject({ records: 1 });
+    await settle();
+    expect(lanes.backlogRows).toBe(0);
+  });
+
   it('tells exactly what a full spool had to drop', async () => {
     const maxBytes = 40 * (BATCH_BYTES + 150);
     const { lanes, writer, settle, lost } = await startRun({
