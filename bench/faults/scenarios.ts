@@ -145,8 +145,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
   },
   bound: {
-    title: 'an outage longer than a spool of 100 MB holds',
-    options: { settings: 'spool: {max_bytes: 100MB}\n' },
+    title: 'an outage longer than a spool of 40 MB holds',
+    options: { settings: 'spool: {max_bytes: 40MB}\n' },
     harm: refuse,
     mayLose: 'told',
   },
