@@ -8,7 +8,7 @@ import { findJob } from './findJob.ts';
 import { expandHostList } from './hostList.ts';
 import { type JobRef, parseJobRef } from './jobRef.ts';
 import { shortNodeName } from './nodeName.ts';
-import { type CheckedPatterns, checkPatterns, patternsOfComment, storableComment } from './slurm/comment.ts';
+import { storableComment } from './slurm/comment.ts';
 
 export interface NewJob {
   readonly source: string;
@@ -92,8 +92,6 @@ export interface StartedJob {
   readonly job: { source: string; jobId: number };
   /** Nodes that the job did not have before; 0 when the same was said already. */
   readonly newNodes: number;
-  /** What its comment asks for, if that was to be looked at. */
-  readonly asked?: CheckedPatterns;
 }
 
 export async function startJob(client: Client, job: NewJob): Promise<StartedJob> {
@@ -107,12 +105,7 @@ export async function startJob(client: Client, job: NewJob): Promise<StartedJob>
     job.nameId ?? null,
     job.comment ?? null,
   ]);
-  const started = { job: { source: job.source, jobId: job.jobId }, newNodes: rows[0]?.new_nodes ?? 0 };
-  const patterns = job.monitor ? patternsOfComment(job.comment ?? '') : [];
-  if (patterns.length === 0) return started;
-  const asked = await checkPatterns(patterns);
-  await client.query(readSql('queries/job_promotions'), [job.source, job.jobId, asked.usable]);
-  return { ...started, asked };
+  return { job: { source: job.source, jobId: job.jobId }, newNodes: rows[0]?.new_nodes ?? 0 };
 }
 
 export interface StopRequest {

@@ -288,4 +288,48 @@ describe('what is changed, and what is said of it, is the same', () => {
       stderr: expect.stringContaining('job 77 runs on node-[1-2].site.org\n'),
     });
   });
+
+  it('for a job whose patterns the database refuses: it starts, and the others are enabled', async () => {
+    const limit = (most: number) =>
+      db.client.query("UPDATE kw.settings SET value = $1 WHERE name = 'promotions_per_device'", [
+        String(most),
+      ]);
+    const before = await rowsOf("SELECT value FROM kw.settings WHERE name = 'promotions_per_device'");
+    await db.client.query("UPDATE kw.settings SET value = 'true' WHERE name = 'users_start_jobs'");
+    await limit(1);
+    const start = ['job', 'start', '--job', '77', '--nodes', 'node-2'];
+    const enable = ['temp', 'te.*', 'te(mp', 'temp'].flatMap((pattern) => ['--enable', pattern]);
+    // Of users' jobs nobody obeys the comment.
+    const monitor = ['--monitor', '--comment', 'monitor=te'];
+    const undo = 'DELETE FROM kw.promoted_metrics; DELETE FROM kw.jobs WHERE job_id = 77';
+    const state = `SELECT stopped IS NULL AS runs, device_id, metric_id
+      FROM kw.jobs LEFT JOIN kw.promoted_metrics USING (source, job_id) WHERE job_id = 77`;
+    const said: unknown[] = await twice(undo, state, [
+      { args: [...start, ...monitor] },
+      { args: [...start, ...enable] },
+      { args: [...start, ...enable, ...monitor, '--json'] },
+    ]);
+    await limit(Number(before[0]?.value));
+    expect(said.slice(0, 4)).toEqual([
+      {
+        code: 1,
+        stdout: '',
+        stderr: `job 77 runs on node-2
+kw: "te" is not enabled: you are not allowed to (ask an administrator for the role that this needs)
+`,
+      },
+      [{ runs: true, device_id: null, metric_id: null }],
+      {
+        code: 1,
+        stdout: '',
+        stderr: `job 77 runs on node-2 already
+enabled temp on node-2 until job 77 ends
+enabled temp on node-2 until job 77 ends
+kw: "te.*" is not enabled: 1 patterns are enabled on node-2 already, and more are not allowed (disable some, or write one pattern for several metrics: kw enabled shows them)
+kw: "te(mp" is not enabled: the pattern "te(mp" is not a regular expression that kw can match: missing closing ) "te(mp" (patterns are regular expressions of RE2, see https://github.com/google/re2/wiki/Syntax)
+`,
+      },
+      [{ runs: true, device_id: 'node-2', metric_id: 'temp' }],
+    ]);
+  });
 });
