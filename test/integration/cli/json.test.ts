@@ -43,7 +43,7 @@ const COMMANDS: Record<string, { args?: string[]; keys: string[]; code?: number 
   disable: { args: ['--job', '7', '--timeout', '30s'], keys: ['devices', 'disabled', 'patterns'] },
   'job stop': { args: ['--job', '7', '--timeout', '30s'], keys: ['ended_nodes', 'job'] },
   metrics: { keys: ['metrics'] },
-  status: { keys: ['at', 'collectors', 'devices', 'source', 'sources'] },
+  status: { keys: ['at', 'collectors', 'devices', 'gaps', 'source', 'sources'] },
   delete: { args: ['m'], keys: ['deleted', 'values'] },
   'config check': {
     keys: ['collection', 'errors', 'metrics_dir', 'problems', 'settings_file', 'warnings'],
@@ -59,6 +59,9 @@ const COMMANDS: Record<string, { args?: string[]; keys: string[]; code?: number 
     keys: ['device_id', 'duration_ms', 'facts', 'problems', 'samples', 'timestamp', 'up', 'url'],
     code: 1,
   },
+  'spool status': { keys: ['spools'] },
+  'spool verify': { keys: ['spools', 'whole'] },
+  'spool drain': { keys: ['running', 'spools'] },
   'grafana export': { args: ['grafana'], keys: ['database_known', 'datasource', 'files', 'next'] },
   'db status': { keys: ['label', 'running', 'status'] },
   // The server of the tests flushes nothing to disk, which is an error there.
