@@ -65,6 +65,8 @@ export interface SharedEntries {
 const OVERLAP_US = 100_000;
 const BEAT_EVERY_MS = 1_000;
 const LEAVE_PATIENCE_MS = 3_000;
+/** The same when there is nobody to leave the devices to: the lease may as well run out. */
+const LEAVE_ALONE_PATIENCE_MS = 500;
 const LONGEST_TIMER_MS = 60_000;
 
 const answerSchema = z.object({
@@ -168,7 +170,9 @@ export class Sharing {
       return;
     }
     const sinceUs = await new Promise<number | undefined>((resolve) => {
-      const cancel = this.#around.setTimer(LEAVE_PATIENCE_MS, () => resolve(undefined));
+      const isAlone = last.members.length === 1;
+      const patienceMs = isAlone ? LEAVE_ALONE_PATIENCE_MS : LEAVE_PATIENCE_MS;
+      const cancel = this.#around.setTimer(patienceMs, () => resolve(undefined));
       this.#whenLeft = (since) => {
         cancel();
         resolve(since);
