@@ -16,15 +16,18 @@ export function kwProgram(): { path: string; folder: string; remove: () => void 
   return { path, folder, remove };
 }
 
+/** Where a hook finds kw and its database, writes what it could not tell, and wakes the sync. */
+export interface HookSurroundings {
+  readonly program: string;
+  readonly databaseUrl: string;
+  readonly log: string;
+  readonly hookRun?: string;
+}
+
 /** The script of the example, with the environment that it would find at a site. */
 export function exampleHook(
   hook: Hook,
-  {
-    program,
-    databaseUrl,
-    log,
-    hookRun = '/nonexistent',
-  }: { program: string; databaseUrl: string; log: string; hookRun?: string | undefined },
+  { program, databaseUrl, log, hookRun = '/nonexistent' }: HookSurroundings,
 ): string {
   return `export KW='${program}' KW_DATABASE_URL='${databaseUrl}' KW_HOOK_LOG='${log}' KW_HOOK_RUN='${hookRun}'
 exec '${join(ROOT, 'examples/slurm', hook)}'`;

@@ -10,11 +10,12 @@ import { run } from '../../support/asUser.ts';
 import { type TestCollector, testCollector } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { endProcess } from '../../support/endProcess.ts';
+import { halfOpenProxy } from '../../support/halfOpenProxy.ts';
 import { answeredRows, nodeEntries, promotedBy, storedRows } from '../../support/nodeMetrics.ts';
 import { runKw } from '../../support/runKw.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { HOOKS, hasSlurm, SLURM_USER, type Slurm, startSlurm } from '../../support/slurm.ts';
-import { exampleHook, kwProgram, slurmSays } from '../../support/slurmHooks.ts';
+import { exampleHook, type HookSurroundings, kwProgram, slurmSays } from '../../support/slurmHooks.ts';
 import { type Snmpd, snmpdPath, startSnmpd } from '../../support/snmpd.ts';
 import { waitUntil } from '../../support/waitUntil.ts';
 
@@ -50,13 +51,11 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
   const query = async (sql: string, ...values: unknown[]) => (await db.client.query(sql, values)).rows;
 
   /** What tells kw: `server` beside slurmctld, `node` on each node. */
-  function tellFrom(where: 'server' | 'node' | 'nowhere', hookRun?: string) {
+  function tellFrom(where: 'server' | 'node' | 'nowhere', surroundings: Partial<HookSurroundings> = {}) {
     for (const hook of HOOKS) {
       const used = where === (hook.endsWith('Slurmctld') ? 'server' : 'node');
-      slurm.setHook(
-        hook,
-        used ? exampleHook(hook, { program: program.path, databaseUrl: db.url, log, hookRun }) : undefined,
-      );
+      const script = exampleHook(hook, { program: program.path, databaseUrl: db.url, log, ...surroundings });
+      slurm.setHook(hook, used ? script : undefined);
     }
   }
 
@@ -64,7 +63,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
   function serveSync() {
     const hookRun = join(program.folder, 'run');
     mkdirSync(hookRun, { recursive: true });
-    tellFrom('server', hookRun);
+    tellFrom('server', { hookRun });
     const service = spawn(
       program.path,
       ['job', 'sync', '--slurm', '--every', '30s', '--wake', join(hookRun, 'wake')],
@@ -311,6 +310,60 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
       await slurm.run('scancel', String(job));
       await slurm.waitFor(job, 'COMPLETING', 'CANCELLED');
       rmSync(log);
+    }
+  });
+
+  test('a prolog whose kw is killed in the middle holds up no job, and what it told by half is made good', async () => {
+    const pid = join(program.folder, 'pid');
+    const wrapped = join(program.folder, 'wrapped');
+    writeFileSync(wrapped, `#!/bin/sh\necho $$ >'${pid}'\nexec '${program.path}' "$@"\n`, { mode: 0o755 });
+    tellFrom('server', { program: wrapped });
+    const args = ['--nodelist=n1'];
+    let job = 0;
+    await query('BEGIN');
+    try {
+      await query('LOCK TABLE kw.jobs IN EXCLUSIVE MODE');
+      job = await slurm.submit({ args, comment: 'monitor=wattmetre.*' });
+      await waitUntil(async () => (await waiting()) > 0, 10_000, 10);
+      process.kill(Number(readFileSync(pid, 'utf8')), 'SIGKILL');
+      await slurm.waitFor(job, 'RUNNING');
+      expect(complaints()).toMatch(new RegExp(`job ${job}, kw job start: `));
+    } finally {
+      await query('COMMIT');
+    }
+    // The database does what it was told; nobody was left to tell it the rest.
+    await waitUntil(async () => (await known(job)).length === 1);
+    expect(await promoted()).toEqual([]);
+    expect((await sync()).changes).toContainEqual({ job_id: job, change: 'enabled', nodes: ['n1'] });
+    expect(await known(job)).toEqual(await slurmSays(slurm, job));
+    expect(await promoted()).toEqual([`${job} n1 wattmetre.*`]);
+  });
+  /** Statements that wait for the table of jobs. */
+  const waiting = async () =>
+    (await query("SELECT FROM pg_locks WHERE relation = 'kw.jobs'::regclass AND NOT granted")).length;
+
+  test('the database goes away while a job runs: nobody waits for it, and the end is made good', async () => {
+    const proxy = await halfOpenProxy(db.target);
+    try {
+      tellFrom('server', { databaseUrl: proxy.target.url });
+      const job = await slurm.submit({ args: ['--nodelist=n1'], comment: 'monitor=wattmetre.*' });
+      await slurm.waitFor(job, 'RUNNING');
+      await expectAsSlurmSays({ [job]: ['wattmetre.*'] });
+      expect(complaints()).toBe('');
+      proxy.hang();
+      await slurm.run('scancel', String(job));
+      await slurm.waitFor(job, 'CANCELLED');
+      const { endS } = await slurm.job(job);
+      await waitUntil(() => complaints() !== '');
+      expect(Date.now() / 1000 - endS).toBeLessThan(LATE_S + ROUNDING_S);
+      expect(complaints()).toMatch(new RegExp(`job ${job}, kw job stop: `));
+      expect(await known(job)).toEqual([expect.stringMatching(/ -$/)]);
+      await proxy.heal();
+      expect((await sync()).changes).toContainEqual({ job_id: job, change: 'ended', nodes: ['n1'] });
+      expect(await known(job)).toEqual(await slurmSays(slurm, job));
+      expect(await promoted()).toEqual([]);
+    } finally {
+      await proxy.close();
     }
   });
 
