@@ -6,9 +6,10 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { DatabaseTarget } from '../../../src/lib/database/connection.ts';
 import { run } from '../../support/asUser.ts';
 import { type TestCollector, testCollector } from '../../support/collector.ts';
-import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { type TestDatabase, targetOf, testDatabase } from '../../support/database.ts';
 import { endProcess } from '../../support/endProcess.ts';
 import { halfOpenProxy } from '../../support/halfOpenProxy.ts';
 import { answeredRows, nodeEntries, promotedBy, storedRows } from '../../support/nodeMetrics.ts';
@@ -34,10 +35,19 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
   let running: TestCollector;
   let program: ReturnType<typeof kwProgram>;
   let log: string;
+  /** As docs/jobs/slurm.md has it: prologs and the sync may tell of jobs, and nothing more. */
+  const login = `slurm_${process.pid}`;
+  let schedulers: DatabaseTarget;
   const kw = (...args: string[]) =>
     run([program.path, ...args], {
       cwd: program.folder,
-      env: { ...slurm.env, HOME: program.folder, KW_DATABASE_URL: db.url, TZ: 'UTC', KW_LISTEN: 'off' },
+      env: {
+        ...slurm.env,
+        HOME: program.folder,
+        KW_DATABASE_URL: schedulers.url,
+        TZ: 'UTC',
+        KW_LISTEN: 'off',
+      },
     });
   const sync = async (...args: string[]) => {
     const answer = await kw('job', 'sync', '--slurm', '--json', ...args);
@@ -54,7 +64,12 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
   function tellFrom(where: 'server' | 'node' | 'nowhere', surroundings: Partial<HookSurroundings> = {}) {
     for (const hook of HOOKS) {
       const used = where === (hook.endsWith('Slurmctld') ? 'server' : 'node');
-      const script = exampleHook(hook, { program: program.path, databaseUrl: db.url, log, ...surroundings });
+      const script = exampleHook(hook, {
+        program: program.path,
+        databaseUrl: schedulers.url,
+        log,
+        ...surroundings,
+      });
       slurm.setHook(hook, used ? script : undefined);
     }
   }
@@ -68,7 +83,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
       program.path,
       ['job', 'sync', '--slurm', '--every', '30s', '--wake', join(hookRun, 'wake')],
       {
-        env: { ...process.env, ...slurm.env, HOME: program.folder, KW_DATABASE_URL: db.url },
+        env: { ...process.env, ...slurm.env, HOME: program.folder, KW_DATABASE_URL: schedulers.url },
         stdio: 'ignore',
       },
     );
@@ -84,6 +99,8 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
       startSlurm(),
       startSnmpd({ addresses: 2, firstAddress: '127.26.32.1' }),
     ]);
+    await query(`CREATE ROLE ${login} LOGIN PASSWORD 'secret' IN ROLE kw_scheduler`);
+    schedulers = targetOf(db.target.label, { user: login, password: 'secret' });
     // Builds what the hooks run. A machine with prologs has run it before: from the disk it takes longer.
     expect(await runKw(['--version'])).toMatchObject({ code: 0 });
     await kw('job', 'start', '--job', '1000000', '--nodes', 'n1', '--comment=monitor=x', '--monitor');
@@ -96,6 +113,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
     await running?.collector.stop(() => 2_000);
     await Promise.all([slurm?.stop(), agent?.stop()]);
     program?.remove();
+    await db?.client.query(`DROP ROLE IF EXISTS ${login}`);
     await db?.drop();
   });
   afterEach(async () => {
@@ -158,7 +176,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
       await sync();
       expect(await known(job)).toEqual(await slurmSays(slurm, job));
       const expected = await storedRows(db.client, slurm.nodes, [said.startS, said.endS]);
-      const answer = await kw('query', '--job', String(job), '--format', 'csv');
+      const answer = await kw('query', '--job', String(job), '--format', 'csv', '--database', db.url);
       expect(answer.code).toBe(0);
       expect(expected.length).toBeGreaterThan(10);
       expect(answeredRows(answer.stdout)).toEqual(expected);
@@ -235,7 +253,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
       { name_id: `${array}_5`, last: expect.any(Boolean) },
       { name_id: `${array}_7`, last: expect.any(Boolean) },
     ]);
-    expect((await kw('job', 'show', '--job', `${array}_7`, '--json')).stdout).toContain(
+    expect((await kw('job', 'show', '--job', `${array}_7`, '--json', '--database', db.url)).stdout).toContain(
       `"name_id": "${array}_7"`,
     );
     const stays = await known(het);
@@ -247,6 +265,25 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
       { job_id: shrinking, change: 'ended', nodes: ['n2'] },
       { job_id: shrinking, change: 'disabled', nodes: ['n2'] },
     ]);
+  });
+
+  test('a job that is suspended keeps its nodes and what it asked for', async () => {
+    tellFrom('server');
+    const job = await slurm.submit({ args: ['--nodelist=n1'], comment: 'monitor=wattmetre.*' });
+    await slurm.waitFor(job, 'RUNNING');
+    const asked = { [job]: ['wattmetre.*'] };
+    await expectAsSlurmSays(asked);
+    const stays = await known(job);
+    for (const [order, state] of [
+      ['suspend', 'SUSPENDED'],
+      ['resume', 'RUNNING'],
+    ] as const) {
+      await slurm.run('scontrol', order, String(job));
+      await slurm.waitFor(job, state);
+      expect((await sync()).changes).toEqual([]);
+      expect(await known(job)).toEqual(stays);
+      await expectAsSlurmSays(asked);
+    }
   });
 
   test('a job that is requeued has its nodes twice, also where nobody told of the second time', async () => {
@@ -278,10 +315,10 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
     const cases = {
       gone: exampleHook('PrologSlurmctld', {
         program: join(program.folder, 'none'),
-        databaseUrl: db.url,
+        databaseUrl: schedulers.url,
         log,
       }),
-      hangs: exampleHook('PrologSlurmctld', { program: hang, databaseUrl: db.url, log }),
+      hangs: exampleHook('PrologSlurmctld', { program: hang, databaseUrl: schedulers.url, log }),
       // Nothing answers there, and nothing refuses.
       away: exampleHook('PrologSlurmctld', {
         program: program.path,
@@ -343,7 +380,7 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
     (await query("SELECT FROM pg_locks WHERE relation = 'kw.jobs'::regclass AND NOT granted")).length;
 
   test('the database goes away while a job runs: nobody waits for it, and the end is made good', async () => {
-    const proxy = await halfOpenProxy(db.target);
+    const proxy = await halfOpenProxy(schedulers);
     try {
       tellFrom('server', { databaseUrl: proxy.target.url });
       const job = await slurm.submit({ args: ['--nodelist=n1'], comment: 'monitor=wattmetre.*' });
