@@ -7,6 +7,7 @@ import { pduEntries, type TestCollector, testCollector } from '../../support/col
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { hasOar, type Oar, startOar } from '../../support/oar.ts';
 import { runKw } from '../../support/runKw.ts';
+import { type Serve, startServe } from '../../support/serve.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { type Snmpd, snmpdPath, startSnmpd } from '../../support/snmpd.ts';
 import { waitUntil } from '../../support/waitUntil.ts';
@@ -21,11 +22,15 @@ describe.skipIf(skipped)('a job of OAR', { timeout: 180_000 }, () => {
   let agent: Snmpd;
   let running: TestCollector;
   let job = 0;
-  const kw = async (...args: string[]) => {
+  let server: Serve;
+  let throughServer: NodeJS.ProcessEnv;
+  const timed = async (args: string[], env: NodeJS.ProcessEnv) => {
     const startedMs = performance.now();
-    const result = await runKw(args, { env: { KW_DATABASE_URL: db.url, TZ: 'UTC' } });
+    const result = await runKw(args, { env: { ...env, TZ: 'UTC' } });
     return { ...result, tookMs: performance.now() - startedMs };
   };
+  const kw = (...args: string[]) => timed(args, { KW_DATABASE_URL: db.url });
+  const kwThroughServer = (...args: string[]) => timed(args, throughServer);
   const query = async (sql: string, ...values: unknown[]) => (await db.client.query(sql, values)).rows;
   const stateIs = (state: string) =>
     waitUntil(async () => (await query('SELECT state FROM kw.job_sources'))[0]?.state === state);
@@ -47,11 +52,13 @@ describe.skipIf(skipped)('a job of OAR', { timeout: 180_000 }, () => {
       });
     await running.collector.start([...of('always_watt', false), ...of('wattmetre_power_watt', true)]);
     expect(await kw('job', 'source', 'add', 'oar', oar.url)).toMatchObject({ code: 0 });
+    server = await startServe({ database: db.url });
+    throughServer = { KW_URL: server.url, KW_TOKEN: await server.token('alice', '--role', 'reader') };
   }, 60_000);
   afterAll(async () => {
     oar?.thawDatabase();
     await running?.collector.stop(() => 2_000);
-    await Promise.all([oar?.stop(), agent?.stop()]);
+    await Promise.all([oar?.stop(), agent?.stop(), server?.stop()]);
     await db?.drop();
   });
   beforeEach(async () => {
@@ -111,6 +118,13 @@ describe.skipIf(skipped)('a job of OAR', { timeout: 180_000 }, () => {
     expect(ofJob.stderr).toMatch(words);
     expect(ofJob.stderr).toContain('this is what kw saw of the job itself');
     expect(ofJob.tookMs).toBeLessThan(6_000);
+    const remote = await kwThroughServer('query', '--job', String(job), '--limit', '3');
+    expect(remote.code).toBe(0);
+    expect(remote.stderr).toMatch(words);
+    expect(remote.stderr).toContain('this is what kw saw of the job itself');
+    const shown = await kwThroughServer('job', 'show', '--job', String(job), '--no-values');
+    expect(shown).toMatchObject({ code: 0, stderr: expect.stringMatching(words) });
+    expect(remote.tookMs + shown.tookMs).toBeLessThan(12_000);
     const ofDevice = await kw('query', '--device', 'node-1', '--from=-2s', '--format', 'csv');
     expect(ofDevice).toMatchObject({ code: 0, stderr: expect.not.stringContaining('oar') });
     expect(ofDevice.tookMs).toBeLessThan(3_000);
