@@ -1,4 +1,5 @@
--- What `kw push --spool` sends: values that waited on the disk of a user's machine while the database was away.
+-- What `kw push --spool` sends: values that waited on the disk of a user's machine while the database was away. And the
+-- devices that users push for.
 
 -- How far each spool is stored. A spool is sent in the order of its places (segment, offset), so one row says of every
 -- part of it whether it is stored: one whose answer was lost, however long ago, is sent again and stored once.
@@ -18,8 +19,16 @@ CREATE INDEX push_spools_age ON kw.push_spools (owner, stored_at);
 INSERT INTO kw.settings (name, value, description) VALUES
   ('push_spools_per_user', '10000', 'spools of a user (a machine has some) whose state is known; the longest unused go');
 
--- As kw.store_samples of migration 0016, which is now this one, for nodes that the caller has at this moment. Values
--- that waited are judged by the time that they are of: their job may be over when they arrive.
+-- Devices that users push for. What collectors read is in the catalogue; these are in no list, and could only be typed.
+CREATE TABLE kw.pushed_devices (
+  device_id text PRIMARY KEY,
+  -- The last day (UTC) on which something was.
+  pushed_on date NOT NULL
+);
+
+-- All that users push is stored by this one. As kw.store_samples of migration 0016, which is now this one, for nodes that
+-- the caller has at this moment. Values that waited are judged by the time that they are of: their job may be over when
+-- they arrive.
 CREATE FUNCTION kw.judge_and_store(
   timestamps timestamptz[],
   devices text[],
@@ -41,6 +50,7 @@ DECLARE
   most_days bigint := (SELECT (s.value #>> '{}')::bigint FROM kw.settings s WHERE s.name = 'days_per_push');
   sets_per_day bigint := (SELECT (s.value #>> '{}')::bigint FROM kw.settings s WHERE s.name = 'label_sets_per_day');
   sets_of_all bigint := (SELECT (s.value #>> '{}')::bigint FROM kw.settings s WHERE s.name = 'sets_per_user_and_day');
+  today date := (now() AT TIME ZONE 'UTC')::date;
   verdicts text[];
   stored_sets jsonb[];
 BEGIN
@@ -159,6 +169,13 @@ BEGIN
   WHERE u.verdict IS NULL
   ORDER BY u.device, u.at;
 
+  INSERT INTO kw.pushed_devices AS p (device_id, pushed_on)
+  SELECT DISTINCT u.device, today FROM unnest(devices, verdicts) AS u (device, verdict)
+  WHERE u.verdict IS NULL AND NOT EXISTS (
+    SELECT FROM kw.pushed_devices o WHERE o.device_id = u.device AND o.pushed_on >= today)
+  ORDER BY u.device
+  ON CONFLICT (device_id) DO UPDATE SET pushed_on = excluded.pushed_on WHERE p.pushed_on < excluded.pushed_on;
+
   RETURN QUERY
   SELECT u.ordinal::int, u.verdict, u.labels
   FROM unnest(verdicts, stored_sets) WITH ORDINALITY AS u (verdict, labels, ordinal) ORDER BY u.ordinal;
@@ -236,3 +253,13 @@ $$;
 
 REVOKE ALL ON FUNCTION kw.judge_and_store, kw.insert_spooled FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kw.insert_spooled TO kw_writer;
+
+-- The table of devices itself is for nobody; users see the devices that they see.
+INSERT INTO kw.scoped_views (place, name, everything, own_jobs) VALUES
+(31, 'pushed_devices_visible', $all$
+  SELECT device_id, pushed_on FROM kw.pushed_devices
+$all$, $own$
+  SELECT device_id, pushed_on FROM kw.pushed_devices
+  WHERE (SELECT kw.sees_all()) OR device_id IN (SELECT node FROM kw.own_node_times)
+$own$);
+SELECT kw.apply_rights();
