@@ -41,22 +41,25 @@ export class LiveHub {
    * @throws KwError LIVE_BUSY
    */
   listen(key: string, holder: string, makeLook: () => LookAtWindow, listener: LiveListener): () => void {
-    const { maxFeeds, maxFeedsEach, maxListeners } = this.#options;
+    const { maxListeners } = this.#options;
     if (this.counts.listeners >= maxListeners) throw busy(`${maxListeners} clients listen already`);
-    const known = this.#feeds.get(key);
-    if (known === undefined && this.#feeds.size >= maxFeeds) {
-      throw busy(`${maxFeeds} selections are followed already`);
-    }
-    const own = [...this.#feeds.values()].filter((feed) => this.#begunBy.get(feed) === holder).length;
-    if (known === undefined && own >= maxFeedsEach) throw busy(`you follow ${own} selections already`);
-    const feed = known ?? new LiveFeed(makeLook(), this.#options);
-    this.#feeds.set(key, feed);
-    if (known === undefined) this.#begunBy.set(feed, holder);
+    const feed = this.#feeds.get(key) ?? this.#begin(key, holder, makeLook);
     const leave = feed.listen(listener);
     return () => {
       leave();
       if (feed.listeners === 0 && this.#feeds.get(key) === feed) this.#feeds.delete(key);
     };
+  }
+
+  #begin(key: string, holder: string, makeLook: () => LookAtWindow): LiveFeed {
+    const { maxFeeds, maxFeedsEach } = this.#options;
+    if (this.#feeds.size >= maxFeeds) throw busy(`${maxFeeds} selections are followed already`);
+    const own = [...this.#feeds.values()].filter((feed) => this.#begunBy.get(feed) === holder).length;
+    if (own >= maxFeedsEach) throw busy(`you follow ${own} selections already`);
+    const feed = new LiveFeed(makeLook(), this.#options);
+    this.#feeds.set(key, feed);
+    this.#begunBy.set(feed, holder);
+    return feed;
   }
 }
 
