@@ -79,17 +79,11 @@ export class SpoolSender {
       this.#listeners.onRefusal?.({ line: 0, reason });
       return;
     }
-    await this.#store(sink, rows, after, record.place, rows);
+    await this.#store(sink, rows, after, record.place);
   }
 
   /** `part` are the last rows, or some, of those that end at the place. */
-  async #store(
-    sink: SpoolSink,
-    part: PushColumns & { readonly lines: readonly number[] },
-    after: number,
-    place: Place,
-    rows: SpooledRows,
-  ): Promise<void> {
+  async #store(sink: SpoolSink, part: SpooledRows, after: number, place: Place): Promise<void> {
     const count = part.timestampsUs.length;
     let refusals: readonly PartRefusal[];
     try {
@@ -109,11 +103,12 @@ export class SpoolSender {
         const middle = Math.ceil(count / 2);
         const upto = { segment: place.segment, offset: place.offset - (count - middle) };
         const piece = (from: number, to: number) => ({
+          run: part.run,
           ...sliceColumns(part, from, to),
           lines: part.lines.slice(from, to),
         });
-        await this.#store(sink, piece(0, middle), after, upto, rows);
-        await this.#store(sink, piece(middle, count), upto.offset, place, rows);
+        await this.#store(sink, piece(0, middle), after, upto);
+        await this.#store(sink, piece(middle, count), upto.offset, place);
         return;
       }
       refusals = [[0, error.message]];
@@ -122,11 +117,11 @@ export class SpoolSender {
       const asides = refusals.map(([index, reason]) => refusedRow(part, index, reason, place));
       await this.#spool.setAside(asides);
       for (const [at, [index, reason]] of refusals.entries()) {
-        const line = rows.run === this.#run ? (part.lines[index] ?? 0) : 0;
-        this.#listeners.onRefusal?.({
-          line,
-          reason: line > 0 || rows.run === this.#run ? reason : `${nameOf(asides[at])}: ${reason}`,
-        });
+        this.#listeners.onRefusal?.(
+          part.run === this.#run
+            ? { line: part.lines[index] ?? 0, reason }
+            : { line: 0, reason: `${nameOf(asides[at])}: ${reason}` },
+        );
       }
     }
     this.#listeners.onStored?.(count - refusals.length);
