@@ -19,7 +19,7 @@ const BATCH_ROWS = 5_000;
 const BATCH_BYTES = 4 * 1024 * 1024;
 const FLUSH_INTERVAL_MS = 1_000;
 /** Refusals that a report lists; the others are counted. */
-const MAX_LISTED = 1_000;
+export const MAX_LISTED = 1_000;
 
 export interface PushReport {
   /** Rows stored. */

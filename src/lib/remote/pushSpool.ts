@@ -1,15 +1,13 @@
 /** `kw push --spool` and `kw spool drain`, put together: the spool of this user, and where its values go. */
 import type { Settings } from '../config/settingsModel.ts';
 import type { PushProgress } from '../push/progress.ts';
-import type { PushReport } from '../push/push.ts';
+import { MAX_LISTED, type PushReport } from '../push/push.ts';
 import type { PushRequest } from '../push/request.ts';
 import type { SpoolOutcome, SpoolUse } from '../push/spooledPush.ts';
 import { connectSpoolSink, spoolTarget } from './spoolSink.ts';
 
 /** What an interrupted push still takes to send what waits. */
 const FAREWELL_MS = 5_000;
-/** Refusals that a report lists; the others are counted. */
-const MAX_LISTED = 1_000;
 
 /**
  * Puts the values of a request into the spool and sends them, and what waits there, as far as it goes.
