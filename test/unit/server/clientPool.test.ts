@@ -22,15 +22,20 @@ function fakeServer() {
   };
 }
 
+/** By a new connection. */
+function lend(server: ReturnType<typeof fakeServer>, pool: ClientPool, holder: string): Promise<Client> {
+  const lent = pool.acquire(holder);
+  server.accept();
+  return lent;
+}
+
 const soon = () => new Promise((resolve) => setTimeout(resolve, 2));
 
 describe('a pool of connections', () => {
   it('gives who waits for a new connection one that comes back earlier', async () => {
     const server = fakeServer();
     const pool = new ClientPool(server.open, { size: 8, waitMs: 1_000, idleMs: 1_000 });
-    const first = pool.acquire('alice');
-    server.accept();
-    const client = await first;
+    const client = await lend(server, pool, 'alice');
     const second = pool.acquire('bob');
     expect(server.opening()).toBe(1);
     pool.release(client);
@@ -40,9 +45,7 @@ describe('a pool of connections', () => {
   it('lets requests wait when no further connection can be opened while others work', async () => {
     const server = fakeServer();
     const pool = new ClientPool(server.open, { size: 8, waitMs: 1_000, idleMs: 1_000 });
-    const first = pool.acquire('alice');
-    server.accept();
-    const client = await first;
+    const client = await lend(server, pool, 'alice');
     const second = pool.acquire('bob');
     server.refuse();
     await soon();
@@ -59,9 +62,7 @@ describe('a pool of connections', () => {
     expect(await Promise.allSettled(alone)).toMatchObject(
       Array(2).fill({ status: 'rejected', reason: { message: 'refused' } }),
     );
-    const held = pool.acquire('alice');
-    server.accept();
-    await held;
+    await lend(server, pool, 'alice');
     const waits = pool.acquire('bob');
     server.refuse();
     await expect(waits).rejects.toThrow('refused');
@@ -79,17 +80,13 @@ describe('a pool of connections', () => {
       ...Array(2).fill('rejected'),
     ]);
     expect(settled[4]).toMatchObject({ reason: { status: 429, code: 'TOO_MANY_AT_ONCE', retryAfterS: 2 } });
-    const bob = pool.acquire('bob');
-    server.accept();
-    expect(await bob).toBeInstanceOf(FakeClient);
+    expect(await lend(server, pool, 'bob')).toBeInstanceOf(FakeClient);
   });
 
   it('ends what is idle, what comes back and what was being opened', async () => {
     const server = fakeServer();
     const pool = new ClientPool(server.open, { size: 6, waitMs: 1_000, idleMs: 1_000 });
-    const first = pool.acquire('alice');
-    server.accept();
-    const client = await first;
+    const client = await lend(server, pool, 'alice');
     const second = pool.acquire('bob');
     const ended = pool.end();
     await expect(second).rejects.toThrow('the server is going down');
