@@ -17,7 +17,10 @@ export function machineJson(value: unknown): unknown {
     Object.entries(value).map(([key, inner]) => {
       if (DATA.has(key)) return [key, inner ?? null];
       if (/[a-z]Us$/.test(key) && (inner === undefined || typeof inner === 'number'))
-        return [`${snakeCase(key.slice(0, -2))}_at`, inner === undefined ? null : formatUtc(inner)];
+        return [
+          `${snakeCase(key.replace(/(At)?Us$/, ''))}_at`,
+          inner === undefined ? null : formatUtc(inner),
+        ];
       return [snakeCase(key), machineJson(inner)];
     }),
   );

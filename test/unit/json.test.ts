@@ -10,6 +10,7 @@ describe('machineJson', () => {
         name: undefined,
         lastUs: 1_795_341_600_123_456,
         endUs: undefined,
+        createdAtUs: 1_795_341_600_000_000,
         periodMs: 5,
         inner: [{ writtenUpTo: null }, 'aB', 3],
       }),
@@ -18,6 +19,7 @@ describe('machineJson', () => {
       name: null,
       last_at: '2026-11-22T10:00:00.123456+00:00',
       end_at: null,
+      created_at: '2026-11-22T10:00:00.000000+00:00',
       period_ms: 5,
       inner: [{ written_up_to: null }, 'aB', 3],
     });
