@@ -5,6 +5,7 @@ import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { type CollectorProcess, collectorProcess } from '../../support/faults/collectorProcess.ts';
 import { type PolledAgents, startCountingAgents } from '../../support/faults/polledAgents.ts';
 import { type HalfOpenProxy, halfOpenProxy } from '../../support/halfOpenProxy.ts';
+import { runKw } from '../../support/runKw.ts';
 import { clockOff, faketimeLibrary, intervalsOf, sharesOf } from '../../support/shardedCollectors.ts';
 import { skipUnless } from '../../support/skip.ts';
 import { temporaryFolder } from '../../support/temporaryFolder.ts';
@@ -114,6 +115,24 @@ describe('two collectors', () => {
         "SELECT min(timestamp) > now() - interval '1 minute' AND max(timestamp) < now() + interval '1 s' AS ok FROM kw.metrics",
       );
       expect(rows).toEqual([{ ok: true }]);
+
+      const device = taken[0]?.device ?? '';
+      const told = () =>
+        runKw(['query', '--device', device, '--from=-5m', '--format', 'csv'], {
+          env: { KW_DATABASE_URL: db.url },
+        });
+      // It may only be cut off from the database, and still have values to store.
+      expect((await told()).stderr).toMatch(
+        /^warning: the collector two has written up to .*: later values may be missing/m,
+      );
+      await db.client.query("UPDATE kw.collectors SET seen_at = now() - interval '61 s' WHERE name = 'two'");
+      const gaps = (await told()).stderr.split('\n').filter((line) => line.includes('no collector ran'));
+      expect(gaps).toHaveLength(1);
+      expect(gaps[0]).toMatch(
+        new RegExp(
+          `^warning: no collector ran for ${device} from \\S+ to \\S+ \\(two ended without a word\\)$`,
+        ),
+      );
     });
   });
 });
