@@ -103,6 +103,7 @@ export function destroyClient(client: Client): void {
 
 class DatabaseConnection implements StoreConnection {
   readonly ledger: LedgerState;
+  lost: Error | undefined;
   readonly #client: Client;
   readonly #id: string;
   readonly #runUs: number;
@@ -121,6 +122,9 @@ class DatabaseConnection implements StoreConnection {
     options: DatabaseStoreOptions,
   ) {
     this.#client = client;
+    client.once('error', (error) => {
+      this.lost = error;
+    });
     this.#id = id;
     this.#runUs = startedAtUs;
     this.ledger = ledger;

@@ -46,6 +46,8 @@ export interface BatchStore {
 
 export interface StoreConnection {
   readonly ledger: LedgerState;
+  /** Why the connection broke while nothing was asked: what is asked then only tells that it is broken. */
+  readonly lost?: Error | undefined;
   /** Stores what is not stored already. `alive` is called whenever the server answered something. */
   store(work: Work, alive: () => void): Promise<Outcome>;
   /** Says that everything measured before `horizonUs` is stored, when there is no batch that could say it. */

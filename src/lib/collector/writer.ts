@@ -196,6 +196,7 @@ export class Writer {
     this.#isReconciled = true;
     while (!this.#patienceOver) {
       this.#isWoken = false;
+      if (connection.lost) throw connection.lost;
       const mayGoOn = !(this.#stopping && this.#backlogPatienceOver && lanes.isLiveEmpty);
       const work = mayGoOn ? await lanes.next() : undefined;
       if (work) {
