@@ -5,10 +5,11 @@
  * containers that share the folder, and whoever is refused can ask it for the process to blame.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { KwError } from '../errors.ts';
+import { folderSocket } from '../folderSocket.ts';
 
 export interface HeldIdentity {
   /** UUID: the collector in kw.collectors. */
@@ -24,8 +25,6 @@ interface IdentityFile {
   readonly segment: number;
 }
 
-/** Unix sockets have paths of at most 107 bytes. */
-const MAX_SOCKET_PATH_BYTES = 100;
 const ASK_TIMEOUT_MS = 1_000;
 
 /**
@@ -71,7 +70,7 @@ export function identityFolder(dataFolder: string, name = 'collector'): string {
 }
 
 async function lock(folder: string): Promise<Server> {
-  const path = socketPath(folder);
+  const path = folderSocket(folder, 'lock');
   const server = createServer((socket) => {
     socket.on('error', () => {});
     socket.end(`${process.pid}\n`);
@@ -139,14 +138,6 @@ export function askHolder(path: string): Promise<string | undefined> {
     socket.on('end', () => done(answer.trim()));
     socket.on('error', () => done(undefined));
   });
-}
-
-/** Where a socket of an identity's folder is, by a path that is short enough. */
-export function socketPath(folder: string, name: 'lock' | 'takeover' = 'lock'): string {
-  const path = join(folder, name);
-  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES || process.platform !== 'linux') return path;
-  // The folder stays open for as long as the process lives.
-  return `/proc/self/fd/${openSync(folder, 'r')}/${name}`;
 }
 
 function readIdentity(folder: string): IdentityFile | undefined {

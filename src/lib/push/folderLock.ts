@@ -7,14 +7,13 @@
  * between, and then it is put back), and removed.
  */
 import { randomUUID } from 'node:crypto';
-import { openSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { link, rename, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { codeOf } from '../errors.ts';
+import { folderSocket } from '../folderSocket.ts';
 
-/** Unix sockets have paths of at most 107 bytes. */
-const MAX_SOCKET_PATH_BYTES = 100;
 const ASK_TIMEOUT_MS = 1_000;
 const ATTEMPTS = 3;
 
@@ -31,7 +30,7 @@ export async function lockFolder(folder: string): Promise<FolderLock | undefined
     socket.end(`${process.pid}\n`);
   });
   server.unref();
-  await listen(server, socketPath(folder, own));
+  await listen(server, folderSocket(folder, own));
   const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -61,7 +60,7 @@ export async function lockFolder(folder: string): Promise<FolderLock | undefined
 
 /** Takes the lock of a dead process away. @returns false when a living one has it */
 async function removeDead(folder: string): Promise<boolean> {
-  if (await answers(socketPath(folder, 'lock'))) return false;
+  if (await answers(folderSocket(folder, 'lock'))) return false;
   const aside = `lock.${randomUUID()}`;
   try {
     await rename(join(folder, 'lock'), join(folder, aside));
@@ -69,7 +68,7 @@ async function removeDead(folder: string): Promise<boolean> {
     if (codeOf(error) === 'ENOENT') return true;
     throw error;
   }
-  const isAlive = await answers(socketPath(folder, aside));
+  const isAlive = await answers(folderSocket(folder, aside));
   if (isAlive) await link(join(folder, aside), join(folder, 'lock')).catch(() => undefined);
   await unlink(join(folder, aside)).catch(() => undefined);
   return !isAlive;
@@ -101,11 +100,4 @@ function answers(path: string): Promise<boolean> {
     socket.on('connect', () => done(true));
     socket.on('error', () => done(false));
   });
-}
-
-function socketPath(folder: string, name: string): string {
-  const path = join(folder, name);
-  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES || process.platform !== 'linux') return path;
-  // The folder stays open for as long as the process lives.
-  return `/proc/self/fd/${openSync(folder, 'r')}/${name}`;
 }

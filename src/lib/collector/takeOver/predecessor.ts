@@ -9,8 +9,9 @@
  */
 import { chmodSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { folderSocket } from '../../folderSocket.ts';
 import type { Logger } from '../../logger.ts';
-import { listen, socketPath } from '../identity.ts';
+import { listen } from '../identity.ts';
 import type { Promotion } from '../promotions.ts';
 import type { Grid } from '../schedule.ts';
 import { Conversation, go, hello, type Offer, settled, sharedClockAheadMs, VERSION } from './conversation.ts';
@@ -137,7 +138,7 @@ async function release(successor: Conversation): Promise<boolean> {
 async function open(server: Server, folder: string, logger: Logger): Promise<void> {
   server.unref();
   server.maxConnections = 4;
-  const path = socketPath(folder, 'takeover');
+  const path = folderSocket(folder, 'takeover');
   try {
     // Whoever holds the folder may remove what another one left.
     unlinkSync(path);

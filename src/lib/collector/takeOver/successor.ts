@@ -4,8 +4,9 @@
  */
 import { connect } from 'node:net';
 import { KwError } from '../../errors.ts';
+import { folderSocket } from '../../folderSocket.ts';
 import type { Logger } from '../../logger.ts';
-import { askHolder, identityFolder, socketPath } from '../identity.ts';
+import { askHolder, identityFolder } from '../identity.ts';
 import type { Promotion } from '../promotions.ts';
 import type { Grid } from '../schedule.ts';
 import {
@@ -117,12 +118,12 @@ function checkClock(made: Offer): void {
 }
 
 async function openConversation(folder: string): Promise<Conversation> {
-  const socket = connect(socketPath(folder, 'takeover'));
+  const socket = connect(folderSocket(folder, 'takeover'));
   const failure = await new Promise<Error | undefined>((resolve) => {
     socket.once('connect', () => resolve(undefined)).once('error', resolve);
   });
   if (failure === undefined) return new Conversation(socket);
-  const holder = await askHolder(socketPath(folder));
+  const holder = await askHolder(folderSocket(folder, 'lock'));
   if (holder === undefined) {
     throw new KwError(`no collector runs on the folder ${folder}`, {
       code: 'NO_COLLECTOR',
