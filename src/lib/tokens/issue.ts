@@ -44,7 +44,7 @@ export async function issueToken(client: Client, keysFile: string, wish: TokenWi
     iat,
     exp: iat + Math.ceil(wish.lifeMs / 1000),
   });
-  const { key, isNew } = signingKey(keysFile);
+  const { key, isNew } = await signingKey(keysFile);
   const kid = key.kid ?? '';
   const token = signToken(claims, key);
   await recordToken(client, { claims, kid, note: wish.note });
@@ -86,11 +86,12 @@ function nameList(flag: string, text: string | undefined): string[] | undefined 
   });
 }
 
-/** The newest key; the first one is made here. */
-function signingKey(keysFile: string): { key: TokenKey; isNew: boolean } {
+/** The newest key; the first one is made here, once, however many ask for it at the same time. */
+async function signingKey(keysFile: string): Promise<{ key: TokenKey; isNew: boolean }> {
   const known = readKeys(keysFile).at(-1);
   if (known !== undefined) return { key: known, isNew: false };
-  const key = generateKey(DEFAULT_ALGORITHM);
-  changeKeys(keysFile, (keys) => [...keys, key]);
-  return { key, isNew: true };
+  const made = generateKey(DEFAULT_ALGORITHM);
+  const keys = await changeKeys(keysFile, (found) => (found.length === 0 ? [made] : found));
+  const key = keys.at(-1) ?? made;
+  return { key, isNew: key.kid === made.kid };
 }

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KwError, systemWords } from '../errors.ts';
 import { parseJwk, privateJwk, type TokenKey } from './keys.ts';
 
@@ -28,32 +29,21 @@ export function readKeys(path: string): TokenKey[] {
   return text === undefined ? [] : parseKeys(text, path);
 }
 
+/** Making the largest key takes a second or two; whoever holds the file for longer has died or hangs. */
+const BUSY_MS = 5000;
+const POLL_MS = 25;
+
 /**
- * Replaces the keys by what `change` makes of them. Whoever changes them at the same time is refused.
- * @throws KwError as readKeys, KEYS_BUSY; what `change` throws
+ * Replaces the keys by what `change` makes of them. Whoever else wants to change them waits until that is done.
+ * @throws KwError as readKeys, KEYS_BUSY when another one does not end within `busyMs`; what `change` throws
  */
-export function changeKeys(
+export async function changeKeys(
   path: string,
   change: (keys: readonly TokenKey[]) => readonly TokenKey[],
-): TokenKey[] {
+  busyMs = BUSY_MS,
+): Promise<TokenKey[]> {
   const next = `${path}.new`;
-  let handle: number;
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    handle = openSync(next, 'wx', 0o600);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new KwError(`another kw is changing the keys in ${path}`, {
-        code: 'KEYS_BUSY',
-        hint: `try again; if no other kw runs, remove what one left behind: rm ${next}`,
-      });
-    }
-    throw new KwError(`cannot write the keys in ${path}: ${systemWords(error as Error)}`, {
-      code: 'KEYS_UNREADABLE',
-      hint: 'name a file that this user may write as server.keys in kw.yaml',
-      cause: error,
-    });
-  }
+  const handle = await createNext(path, next, busyMs);
   try {
     const keys = [...change(readKeys(path))];
     writeFileSync(handle, `${JSON.stringify({ keys: keys.map(privateJwk) }, null, 2)}\n`, { flush: true });
@@ -63,6 +53,29 @@ export function changeKeys(
   } catch (error) {
     unlinkSync(next);
     throw error;
+  }
+}
+
+/** The file that is to become the keys; that it exists means that somebody changes them. */
+async function createNext(path: string, next: string, busyMs: number): Promise<number> {
+  for (const deadline = performance.now() + busyMs; ; await sleep(POLL_MS)) {
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      return openSync(next, 'wx', 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        throw new KwError(`cannot write the keys in ${path}: ${systemWords(error as Error)}`, {
+          code: 'KEYS_UNREADABLE',
+          hint: 'name a file that this user may write as server.keys in kw.yaml',
+          cause: error,
+        });
+      }
+    }
+    if (performance.now() < deadline) continue;
+    throw new KwError(`another kw has been changing the keys in ${path} for ${busyMs / 1000} s`, {
+      code: 'KEYS_BUSY',
+      hint: `if no other kw runs, remove what one left behind: rm ${next}`,
+    });
   }
 }
 

@@ -50,7 +50,7 @@ export async function removeKey(
   force: boolean,
 ): Promise<void> {
   const tokens = (await keyUses(client)).get(kid) ?? 0;
-  changeKeys(keysFile, (keys) => {
+  await changeKeys(keysFile, (keys) => {
     if (!keys.some((key) => key.kid === kid)) {
       throw new KwError(`there is no key ${JSON.stringify(kid.slice(0, 60))} in ${keysFile}`, {
         code: 'NO_SUCH_KEY',

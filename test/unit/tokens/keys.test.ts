@@ -88,30 +88,30 @@ describe('a JSON Web Key', () => {
 });
 
 describe('the file of keys', () => {
-  test('is made with 0600 in a folder with 0700, and keeps the order', () => {
+  test('is made with 0600 in a folder with 0700, and keeps the order', async () => {
     const path = fileOfKeys();
     const [first, second] = [generateKey('HS256'), generateKey('ES256')];
     expect(readKeys(path)).toEqual([]);
-    changeKeys(path, (keys) => [...keys, first]);
-    changeKeys(path, (keys) => [...keys, second]);
+    await changeKeys(path, (keys) => [...keys, first]);
+    await changeKeys(path, (keys) => [...keys, second]);
     expect(readKeys(path).map(({ kid }) => kid)).toEqual([first.kid, second.kid]);
     expect((statSync(path).mode & 0o777).toString(8)).toBe('600');
     expect((statSync(join(path, '..')).mode & 0o777).toString(8)).toBe('700');
     expect(existsSync(`${path}.new`)).toBe(false);
   });
 
-  test('is refused when others may read or change it', () => {
+  test('is refused when others may read or change it', async () => {
     const path = fileOfKeys();
-    changeKeys(path, () => [generateKey('HS256')]);
+    await changeKeys(path, () => [generateKey('HS256')]);
     for (const mode of [0o640, 0o604, 0o620, 0o666]) {
       chmodSync(path, mode);
       expect(failure(() => readKeys(path))[0]).toBe('KEYS_UNSAFE');
     }
   });
 
-  test('is refused when it is damaged, and no message tells what stands in it', () => {
+  test('is refused when it is damaged, and no message tells what stands in it', async () => {
     const path = fileOfKeys();
-    changeKeys(path, () => [generateKey('HS256')]);
+    await changeKeys(path, () => [generateKey('HS256')]);
     const secret = JSON.parse(readFileSync(path, 'utf8')).keys[0].k as string;
     for (const text of [
       '',
@@ -132,16 +132,35 @@ describe('the file of keys', () => {
     expect(failure(() => readKeys(path))[1]).toMatch(/two keys have the same kid$/);
   });
 
-  test('is changed by one at a time, and stays as it was when a change fails', () => {
+  test('is changed by one at a time: the others wait, but not for ever', async () => {
     const path = fileOfKeys();
-    changeKeys(path, () => [generateKey('HS256')]);
-    const before = readFileSync(path, 'utf8');
-    expect(() =>
-      changeKeys(path, () => {
-        expect(failure(() => changeKeys(path, () => []))[0]).toBe('KEYS_BUSY');
-        throw new KwError('no', { code: 'NO' });
+    const added = await Promise.all(
+      [1, 2, 3].map(async () => {
+        const key = generateKey('HS256');
+        await changeKeys(path, (keys) => [...keys, key]);
+        return key.kid;
       }),
-    ).toThrow('no');
+    );
+    expect(
+      readKeys(path)
+        .map(({ kid }) => kid)
+        .sort(),
+    ).toEqual(added.sort());
+    writeFileSync(`${path}.new`, '');
+    await expect(changeKeys(path, () => [], 0)).rejects.toMatchObject({ code: 'KEYS_BUSY' });
+    const later = changeKeys(path, () => [generateKey('HS256')]);
+    rmSync(`${path}.new`);
+    expect(await later).toHaveLength(1);
+  });
+
+  test('stays as it was when a change fails', async () => {
+    const path = fileOfKeys();
+    await changeKeys(path, () => [generateKey('HS256')]);
+    const before = readFileSync(path, 'utf8');
+    const change = changeKeys(path, () => {
+      throw new KwError('no', { code: 'NO' });
+    });
+    await expect(change).rejects.toThrow('no');
     expect(readFileSync(path, 'utf8')).toBe(before);
     rmSync(path);
     expect(readKeys(path)).toEqual([]);

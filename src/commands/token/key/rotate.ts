@@ -31,7 +31,7 @@ export default class TokenKeyRotate extends KwCommand {
     const { generateKey } = await import('../../../lib/tokens/keys.ts');
     const file = loadSettings(flags).server.keysFile;
     const key = generateKey(flags.algorithm);
-    changeKeys(file, (keys) => [...keys, key]);
+    await changeKeys(file, (keys) => [...keys, key]);
     this.log(`${key.kid} (${key.algorithm}) in ${file}`);
     return { key: key.kid ?? '', algorithm: key.algorithm, file };
   }
