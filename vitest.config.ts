@@ -10,7 +10,8 @@ const integration = {
 /** What asserts on intervals of a second, or uses up what all databases of a server share, runs one file at a time. */
 const ALONE = [
   'test/integration/collector/**/*.test.ts',
-  'test/integration/oar/**/*.test.ts',
+  'test/integration/oar/monitor.test.ts',
+  'test/integration/oar/outage.test.ts',
   'test/integration/page/**/*.test.ts',
   'test/integration/push/span.test.ts',
   'test/integration/slurm/**/*.test.ts',

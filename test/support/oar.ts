@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Client, escapeLiteral } from 'pg';
@@ -23,6 +24,8 @@ export const hasOar = existsSync(join(OAR, 'Almighty')) && process.getuid?.() ==
 /** Of OAR's own logins, whose configuration takes no quotes, and of kw's. */
 const PASSWORD = 'oar-secret';
 const KW_PASSWORD = 'p@ss \'"\\word';
+/** Almighty looks every ten seconds at what is due, unless something happens. */
+const NUDGE_MS = 300;
 
 export interface OarJob {
   readonly Job_Id: number;
@@ -66,6 +69,8 @@ export interface Oar {
   thawDatabase(): void;
   /** Almighty does not survive its database. */
   restartServer(): Promise<void>;
+  /** Ends the jobs whose time is over now, not at the next of Almighty's looks every ten seconds. */
+  endOverdue(): void;
   /** What OAR runs when jobs begin and end, with the number of the job. */
   setHook(kind: 'server_prologue' | 'server_epilogue', script: string): void;
   log(): string;
@@ -134,6 +139,12 @@ export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions):
   for (const node of nodes) await run('oarnodesetting', ['-a', '-h', node], 'root');
   if (cores > 1) await addResources(port, cores);
   let server = await startServer();
+  // As oarnotify does.
+  const notify = (command: string) => {
+    const socket = connect(oarPort, '127.0.0.1', () => socket.end(`${command}\n`));
+    socket.on('error', () => {});
+  };
+  const nudge = setInterval(() => notify('Time'), NUDGE_MS).unref();
 
   return {
     url: `postgres://kw_ro:${encodeURIComponent(KW_PASSWORD)}@127.0.0.1:${port}/oar`,
@@ -176,9 +187,11 @@ export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions):
       killGroup(server);
       server = await startServer();
     },
+    endOverdue: () => notify('Villains'),
     setHook: (kind, script) => setHook(folder, kind, script),
     log: () => readFileSync(join(folder, 'runtime', 'oar.log'), 'utf8'),
     async stop() {
+      clearInterval(nudge);
       killGroup(server);
       signalAll(join(folder, 'data'), 'SIGCONT');
       await endProcess(database, 2_000);
