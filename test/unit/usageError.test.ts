@@ -42,6 +42,7 @@ describe('mistakes in flags', () => {
     ],
     [['p', '--job', '1', '--devise=a'], 'kw sample has no flag --devise=a', `did you mean --device? ${help}`],
     [['p', '--job', '1', '--zzz'], 'kw sample has no flag --zzz', help],
+    [['p', '--job', '1', '--json'], 'kw sample has no flag --json', `write --format json. ${help}`],
     [['p'], '--job is missing', help],
     [['--job', '1'], 'PATTERN is missing: what to enable', help],
     [['p', 'q', '--job', '1'], 'kw sample: unexpected argument "q"', help],

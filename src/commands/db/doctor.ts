@@ -1,7 +1,6 @@
 import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
 import { loadSettings } from '../../lib/config/settings.ts';
-import type { Finding } from '../../lib/database/doctor.ts';
 
 /** kw db doctor */
 export default class DbDoctor extends KwCommand {
@@ -13,7 +12,7 @@ export default class DbDoctor extends KwCommand {
   static override enableJsonFlag = true;
   static override flags = { ...settingsFlags };
 
-  async run(): Promise<{ findings: Finding[] }> {
+  async run(): Promise<{ findings: unknown[] }> {
     const { flags } = await this.parse(DbDoctor);
     const [{ withClient }, { examine }] = await Promise.all([
       import('../../lib/database/resolve.ts'),
@@ -28,6 +27,6 @@ export default class DbDoctor extends KwCommand {
       if (mend) this.log(`${' '.repeat(21)}-> ${mend}`);
     }
     if (findings.some(({ level }) => level === 'error')) process.exitCode = 1;
-    return { findings };
+    return { findings: findings.map((finding) => ({ ...finding, mend: finding.mend ?? null })) };
   }
 }

@@ -49,18 +49,19 @@ export default class DbRetention extends KwCommand {
         rawMs: read(flags.raw, before.rawMs),
         summaryMs: read(flags.summary, before.summaryMs),
       };
-      const due = await retention.countDue(client, flavour, after.rawMs);
       const asked = flags.raw !== undefined || flags.summary !== undefined;
+      if (asked) retention.checkRetention(after);
+      const due = await retention.countDue(client, flavour, after.rawMs);
       if (asked && !flags['dry-run']) await retention.writeRetention(client, after);
       this.log(`raw values: ${retention.formatRetention(after.rawMs)}`);
       this.log(`summary: ${retention.formatRetention(after.summaryMs)}`);
       if (due === 0 && flags['dry-run']) this.logToStderr('this would drop nothing now');
       if (due > 0) {
-        const what = flavour === 'plain' ? 'days' : 'chunks';
+        const what = `${due} ${flavour === 'plain' ? 'day' : 'chunk'}${due === 1 ? '' : 's'} of raw values`;
         this.logToStderr(
           flags['dry-run']
-            ? `this would drop ${due} ${what} of raw values`
-            : `${due} ${what} of raw values are older and will be dropped in the next minutes; at once: kw db maintain`,
+            ? `this would drop ${what}`
+            : `older, and dropped in the next minutes: ${what}; at once: kw db maintain`,
         );
       }
       return after;

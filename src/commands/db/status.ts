@@ -12,7 +12,7 @@ export default class DbStatus extends KwCommand {
   static override enableJsonFlag = true;
   static override flags = { ...settingsFlags };
 
-  async run(): Promise<{ running: boolean; label?: string; status?: DatabaseStatus }> {
+  async run(): Promise<{ running: boolean; label: string; status: DatabaseStatus | undefined }> {
     const { flags } = await this.parse(DbStatus);
     const settings = loadSettings(flags);
     const [
@@ -33,7 +33,7 @@ export default class DbStatus extends KwCommand {
       if (embedded.exists && !embedded.running) {
         this.log(`database     embedded, in ${embedded.home}: stopped`);
         this.logToStderr('start it with kw db start');
-        return { running: false };
+        return { running: false, label: `embedded PostgreSQL in ${embedded.home}`, status: undefined };
       }
     }
     return withClient(settings, async (client, target) => {

@@ -18,13 +18,8 @@ export async function readRetention(client: SqlClient): Promise<Retention> {
   return { rawMs: row.raw, summaryMs: row.summary };
 }
 
-/**
- * Sets it; what is then too old goes with the next maintenance. Needs kw_admin.
- *
- * @throws KwError RETENTION_SHORT
- */
-export async function writeRetention(client: SqlClient, retention: Retention): Promise<void> {
-  const { rawMs, summaryMs } = retention;
+/** @throws KwError RETENTION_SHORT where it cannot be set so */
+export function checkRetention({ rawMs, summaryMs }: Retention): void {
   for (const ms of [rawMs, summaryMs]) {
     // Raw values are summarised, and on TimescaleDB compressed, within a day.
     if (ms !== null && ms < DAY_MS)
@@ -36,6 +31,10 @@ export async function writeRetention(client: SqlClient, retention: Retention): P
       hint: 'give --raw as well, and not more than --summary',
     });
   }
+}
+
+/** Sets it, once checked; what is then too old goes with the next maintenance. Needs kw_admin. */
+export async function writeRetention(client: SqlClient, { rawMs, summaryMs }: Retention): Promise<void> {
   await client.query(
     `UPDATE kw.settings SET value = coalesce(to_jsonb(w.seconds || ' seconds'), 'null')
      FROM (VALUES ('raw_retention', $1::float8), ('summary_retention', $2::float8)) AS w (name, seconds)
@@ -62,5 +61,6 @@ export async function countDue(client: SqlClient, flavour: Flavour, rawMs: numbe
 export function formatRetention(ms: number | null): string {
   if (ms === null) return 'for ever';
   const days = ms / DAY_MS;
+  if (days === 1) return '1 day';
   return Number.isInteger(days) ? `${days} days` : `${Number((ms / 3_600_000).toPrecision(3))} hours`;
 }

@@ -7,8 +7,8 @@ import { readRetention } from './retention.ts';
 export interface DatabaseStatus {
   readonly server: string;
   readonly flavour: Flavour;
-  /** Version of TimescaleDB; absent on plain. */
-  readonly timescaledb?: string;
+  /** Version of TimescaleDB. */
+  readonly timescaledb: string | undefined;
   readonly schema: number;
   /** Chunks or daily partitions of raw values. */
   readonly chunks: number;
@@ -17,16 +17,14 @@ export interface DatabaseStatus {
   readonly databaseBytes: number;
   readonly rawBytes: number;
   readonly summaryBytes: number;
-  /** Compressed chunks, and their bytes before and after; absent on plain, which has no compression. */
-  readonly compression?: {
-    readonly chunks: number;
-    readonly beforeBytes: number;
-    readonly afterBytes: number;
-  };
+  /** Compressed chunks, and their bytes before and after; plain has no compression. */
+  readonly compression:
+    | { readonly chunks: number; readonly beforeBytes: number; readonly afterBytes: number }
+    | undefined;
   /** Estimate of the number of raw values. */
   readonly rows: number;
-  /** Start of the oldest chunk or partition, in UTC; absent when there is none. */
-  readonly oldest?: string;
+  /** Start of the oldest chunk or partition, in UTC. */
+  readonly oldest: string | undefined;
   readonly retention: { readonly rawMs: number | null; readonly summaryMs: number | null };
 }
 
@@ -52,24 +50,19 @@ export async function readStatus(client: SqlClient, flavour: Flavour): Promise<D
   return {
     server: `PostgreSQL ${row.version}`,
     flavour,
-    ...(flavour === 'timescaledb' && installed !== undefined ? { timescaledb: installed } : {}),
+    timescaledb: flavour === 'timescaledb' ? installed : undefined,
     schema: row.schema,
     chunks: chunks.count,
     chunkIntervalMs: chunks.intervalMs,
     databaseBytes: row.database_bytes,
     rawBytes: row.raw_bytes,
     summaryBytes: row.summary_bytes,
-    ...(flavour === 'timescaledb'
-      ? {
-          compression: {
-            chunks: row.compressed_chunks,
-            beforeBytes: row.before_bytes,
-            afterBytes: row.after_bytes,
-          },
-        }
-      : {}),
+    compression:
+      flavour === 'timescaledb'
+        ? { chunks: row.compressed_chunks, beforeBytes: row.before_bytes, afterBytes: row.after_bytes }
+        : undefined,
     rows: row.rows,
-    ...(row.oldest === null ? {} : { oldest: row.oldest }),
+    oldest: row.oldest ?? undefined,
     retention: await readRetention(client),
   };
 }

@@ -104,14 +104,19 @@ const run = (command: string, args: readonly string[] = []) =>
     env: { KW_DATABASE_URL: db.url, KW_DATA_DIR: folder, HOME: folder },
   });
 
-/** Keys that are not in snake_case, except below labels. */
+/** Keys that are not in snake_case, except below labels, and those that only some entries of a list have. */
 function wrongKeys(value: unknown): string[] {
-  if (Array.isArray(value)) return value.flatMap(wrongKeys);
+  if (Array.isArray(value)) return [...value.flatMap(wrongKeys), ...keysOfSome(value)];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => [
     ...(/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(key) ? [] : [key]),
     ...(key === 'labels' ? [] : wrongKeys(inner)),
   ]);
+}
+
+function keysOfSome(list: readonly unknown[]): string[] {
+  const keys = list.map((entry) => (typeof entry === 'object' ? Object.keys(Object(entry)) : []));
+  return [...new Set(keys.flat())].filter((key) => !keys.every((own) => own.includes(key)));
 }
 
 function commandsWithJson(below = join(packageRoot(), 'src', 'commands'), words = ''): string[] {
