@@ -14,7 +14,7 @@ const ALONE = [
   'test/integration/oar/outage.test.ts',
   'test/integration/page/**/*.test.ts',
   'test/integration/push/span.test.ts',
-  'test/integration/slurm/**/*.test.ts',
+  'test/integration/slurm/monitor.test.ts',
 ];
 
 /** Unit tests need nothing and run first. */

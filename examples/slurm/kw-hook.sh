@@ -2,7 +2,7 @@
 # What the prologs and epilogs of Slurm beside this file share. kw never fails a job, and holds it up for a second at most:
 # whatever kw or the machine hangs on is left behind, and logged; kw job sync --slurm makes good what was lost.
 #
-#   KW            the program, if it is not /usr/local/bin/kw or /usr/bin/kw
+#   KW            the program, if it is not in /usr/bin, /bin or /usr/local/bin
 #   KW_HOOK_LOG   a local file to log into instead of syslog
 #   KW_HOOK_RUN   the folder of kw job sync --wake, /run/kw-job-sync (see kw-job-sync.service). Where it is there, the sync is
 #                 woken when kw could not be told, and makes that good within seconds; and where many jobs begin or end at
@@ -13,7 +13,8 @@
 
 # Slurm waits until nobody holds these open.
 exec </dev/null >/dev/null 2>&1
-PATH=${PATH:-/usr/bin:/bin}:/usr/local/bin
+# There may be none, and what bash then assumes is not handed on.
+export PATH="${PATH:-/usr/bin:/bin}:/usr/local/bin"
 KW=${KW:-kw}
 
 # A component of a heterogeneous job belongs to the number that its user knows; an element of an array has a name, 1234_7.
