@@ -25,6 +25,7 @@ export class FakeDriver implements Driver {
   readonly opened: string[] = [];
   readonly closed: string[] = [];
   plans = 0;
+  phaseGridMs = 1;
   /** What happens between request and answer of a device. */
   delay: (host: string) => Promise<void> = async () => {};
   /** Whether a device answers at all. */

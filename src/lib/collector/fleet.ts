@@ -164,7 +164,11 @@ export class Fleet {
     if (isStreamDriver(driver)) {
       return new StreamTarget(key, driver, entries, context, this.#promotions, this.#surroundings.streams);
     }
-    const target = new Target(key, driver.open(deviceId, url, context), this.#surroundings);
+    const phaseGridMs = Math.max(this.#surroundings.phaseGridMs, driver.phaseGridMs ?? 0);
+    const target = new Target(key, driver.open(deviceId, url, context), {
+      ...this.#surroundings,
+      phaseGridMs,
+    });
     target.entries = entries;
     return target;
   }

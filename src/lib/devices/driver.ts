@@ -251,6 +251,11 @@ interface DriverBase<U extends DeviceUrl> {
 
 /** A protocol whose devices are asked. */
 export interface Driver<U extends DeviceUrl = DeviceUrl> extends DriverBase<U> {
+  /**
+   * At least so many milliseconds lie between the instants at which devices are read; undefined: as configured. For
+   * devices that are asked many times in a read: the more of them are read at once, the more answers a wake-up finds.
+   */
+  readonly phaseGridMs?: number;
   open(deviceId: string, url: U, context: SessionContext): Session<U>;
 }
 

