@@ -34,6 +34,14 @@ export function describeRoute(route: RouteDescription): RouteShorthandOptions {
   return { schema, validatorCompiler: () => () => true, exposeHeadRoute: false };
 }
 
+/**
+ * What the page may do. The default of its package sends a browser to https, which leaves the page blank where kw serve speaks
+ * plain HTTP, and lets it load from other hosts; it sets styles in its own elements.
+ */
+const PAGE_POLICY =
+  "default-src 'self'; base-uri 'self'; frame-ancestors 'none'; img-src 'self' data:; object-src 'none'; " +
+  "script-src 'self'; script-src-attr 'none'; style-src 'self' 'unsafe-inline'";
+
 /** Before the routes: those that are registered later are in the document. */
 export function registerOpenapi(app: FastifyInstance, version: string): void {
   void app.register(swagger, {
@@ -50,6 +58,6 @@ export function registerOpenapi(app: FastifyInstance, version: string): void {
       security: [{ token: [] }, {}],
     },
   });
-  void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: PAGE_POLICY });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
 }

@@ -290,6 +290,33 @@ describe.skipIf(skipUnless('chromium', hasProgram('chromium')))('the page', () =
     await stranger.close();
   });
 
+  test('shows the API to who reads its document in a browser, with nothing from elsewhere', async () => {
+    const shown = await chromium.page({ width: 1280, height: 800, headers });
+    await shown.open(`${server.url}/docs`);
+    const lines = "[...document.querySelectorAll('.opblock-summary')]";
+    await shown.waitFor(`${lines}.length > 0`);
+    const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, unknown>>;
+    };
+    const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    // The page puts characters of no width where a path may be broken.
+    const listed = await shown.evaluate<string[]>(
+      `${lines}.map((line) => ['method', 'path'].map((part) => line.querySelector('.opblock-summary-' + part).textContent).join(' '))`,
+    );
+    expect(listed.map((line) => line.replaceAll('\u200b', '')).toSorted()).toEqual(routes.toSorted());
+    await shown.click('[id*=get_rpc_get_metrics] button');
+    await shown.waitFor("document.querySelector('.parameters')?.textContent.includes('start_time')");
+    await shown.screenshot(join(screenshots, 'docs-1280-light.png'));
+    expect([...new Set(shown.requests.map((url) => new URL(url).origin))]).toEqual([server.url]);
+    const policy = (await fetch(`${server.url}/docs/`)).headers.get('content-security-policy') ?? '';
+    expect(policy).toMatch(/default-src 'self'/);
+    expect(policy).not.toMatch(/\*|https?:|upgrade-insecure|unsafe-eval|script-src[^;]*unsafe-inline/);
+    expect(shown.problems).toEqual([]);
+    await shown.close();
+  });
+
   const everything = () =>
     `${server.url}/#job=oar:1234&device=taurus-1&device=taurus-2&metric=wattmetre_power_watt&metric=bmc_cpu_temp_celsius` +
     `&from=${iso(0)}&to=${iso(TRACE_S)}&step=${iso(600)}~warm+up&step=${iso(1200)}~run&span=${iso(1200)}~${iso(1800)}`;
