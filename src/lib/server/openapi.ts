@@ -58,6 +58,12 @@ export function registerOpenapi(app: FastifyInstance, version: string): void {
       security: [{ token: [] }, {}],
     },
   });
-  void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: PAGE_POLICY });
+  void app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: PAGE_POLICY,
+    theme: { title: 'kw serve: API' },
+    // Without the bar that offers to load another document: the policy forbids it.
+    uiConfig: { layout: 'BaseLayout' },
+  });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
 }

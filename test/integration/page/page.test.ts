@@ -306,6 +306,10 @@ describe.skipIf(skipUnless('chromium', hasProgram('chromium')))('the page', () =
       `${lines}.map((line) => ['method', 'path'].map((part) => line.querySelector('.opblock-summary-' + part).textContent).join(' '))`,
     );
     expect(listed.map((line) => line.replaceAll('\u200b', '')).toSorted()).toEqual(routes.toSorted());
+    expect(await shown.evaluate("[document.title, document.querySelector('.topbar')]")).toEqual([
+      'kw serve: API',
+      null,
+    ]);
     await shown.click('[id*=get_rpc_get_metrics] button');
     await shown.waitFor("document.querySelector('.parameters')?.textContent.includes('start_time')");
     await shown.screenshot(join(screenshots, 'docs-1280-light.png'));
