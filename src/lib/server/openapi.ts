@@ -5,6 +5,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifySchema, RouteShorthandOptions } from 'fastify';
+import { type AnswerDescription, ERROR } from './answerSchemas.ts';
 
 /** Of a parameter in a query or of a member of a body. */
 export interface ParameterDescription {
@@ -20,18 +21,42 @@ export interface RouteDescription {
   readonly query?: Readonly<Record<string, ParameterDescription>>;
   /** Members of a JSON body. */
   readonly body?: Readonly<Record<string, ParameterDescription>>;
-  readonly produces?: readonly string[];
+  /** Of status 200. */
+  readonly answer: AnswerDescription;
+}
+
+/** With the answers, which Fastify itself must not see: it would write them by their schemas. */
+interface DescribedSchema extends FastifySchema {
+  answer?: AnswerDescription;
 }
 
 /** Options of a route: what the document says about it, and no checks. */
 export function describeRoute(route: RouteDescription): RouteShorthandOptions {
-  const { tag, summary, description, query, body, produces } = route;
-  const schema: FastifySchema & Record<string, unknown> = { tags: [tag], summary };
+  const { tag, summary, description, query, body, answer } = route;
+  const schema: DescribedSchema = { tags: [tag], summary, answer };
   if (description !== undefined) schema.description = description;
   if (query !== undefined) schema.querystring = { type: 'object', properties: query };
   if (body !== undefined) schema.body = { type: 'object', properties: body };
-  if (produces !== undefined) schema.produces = produces;
   return { schema, validatorCompiler: () => () => true, exposeHeadRoute: false };
+}
+
+/** A schema as the document has it. */
+function withAnswers({ answer, ...schema }: DescribedSchema): FastifySchema {
+  if (answer === undefined) return schema;
+  return {
+    ...schema,
+    response: { 200: contentOf(answer), '4XX': contentOf(ERROR), '5XX': contentOf(ERROR) },
+  };
+}
+
+function contentOf({
+  description,
+  schema = { type: 'string' },
+  types = ['application/json'],
+}: AnswerDescription) {
+  const isJson = (type: string) => type === 'application/json';
+  const content = types.map((type) => [type, { schema: isJson(type) ? schema : { type: 'string' } }]);
+  return { description, content: Object.fromEntries(content) };
 }
 
 /**
@@ -57,6 +82,7 @@ export function registerOpenapi(app: FastifyInstance, version: string): void {
       // Where the site allows it, reading needs no token.
       security: [{ token: [] }, {}],
     },
+    transform: ({ schema, url }) => ({ schema: withAnswers(schema ?? {}), url }),
   });
   void app.register(swaggerUi, {
     routePrefix: '/docs',

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { type Envelope, readEnvelope } from '../../metrics/envelope.ts';
 import { formatUtc, nowUs } from '../../time.ts';
+import { ENVELOPE } from '../answerSchemas.ts';
 import type { ServerContext } from '../context.ts';
 import { describeRoute } from '../openapi.ts';
 import { Parameters } from '../parameters.ts';
@@ -26,6 +27,7 @@ export function registerEnvelope(app: FastifyInstance, context: ServerContext): 
       pixels: { type: 'integer', description: 'columns at most, 1 to 4000', example: 1000 },
       rate: { type: 'boolean', description: 'counters (`_total`) as values per second' },
     },
+    answer: ENVELOPE,
   });
   app.get('/kw/envelope', description, async (request, reply) => {
     const raw = queryParameters(request);

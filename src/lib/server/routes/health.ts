@@ -1,5 +1,6 @@
 /** `/healthz`, whether the server can answer, for load balancers and supervisors; `/metrics` about itself. */
 import type { FastifyInstance } from 'fastify';
+import { HEALTH, SERVER_METRICS } from '../answerSchemas.ts';
 import type { ServerContext } from '../context.ts';
 import { describeRoute } from '../openapi.ts';
 import { serverMetrics } from '../serverMetrics.ts';
@@ -9,7 +10,7 @@ export function registerHealth(app: FastifyInstance, context: ServerContext): vo
   app.get(
     '/healthz',
     {
-      ...describeRoute({ tag: 'server', summary: 'whether the server reaches its database' }),
+      ...describeRoute({ tag: 'server', summary: 'whether the server reaches its database', answer: HEALTH }),
       exposeHeadRoute: true,
     },
     async () => {
@@ -20,7 +21,11 @@ export function registerHealth(app: FastifyInstance, context: ServerContext): vo
   const registry = serverMetrics(app, context);
   app.get(
     '/metrics',
-    describeRoute({ tag: 'server', summary: 'metrics of the server itself, for Prometheus' }),
+    describeRoute({
+      tag: 'server',
+      summary: 'metrics of the server itself, for Prometheus',
+      answer: SERVER_METRICS,
+    }),
     async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
   );
 }

@@ -1,9 +1,8 @@
 /** What the OpenAPI document says about `/rpc/...`. */
+import * as answers from '../answerSchemas.ts';
 import type { ParameterDescription, RouteDescription } from '../openapi.ts';
 
 type Parameters = Readonly<Record<string, ParameterDescription>>;
-
-const FORMATS = ['application/json', 'text/csv', 'application/x-ndjson'];
 
 /** A function that may be called with its arguments in the query or in a body. */
 function either(method: 'GET' | 'POST', parameters: Parameters) {
@@ -51,12 +50,13 @@ export const getMetrics = (method: 'GET' | 'POST'): RouteDescription => ({
     'Streams an array of {timestamp, device_id, metric_id, value, labels}. A value of several origins with the same alias ' +
     'is their sum; _device_orig lists them. Texts (label value_str) are shown when their metric is named.',
   ...either(method, SELECTION),
-  produces: FORMATS,
+  answer: answers.ROWS,
 });
 
 export const availableMetrics = (method: 'GET' | 'POST'): RouteDescription => ({
   tag: 'metrics',
   summary: 'which metrics devices had in the minute before a time',
+  answer: answers.AVAILABLE,
   ...either(method, {
     at: { type: 'string', description: 'end of the minute; now unless given' },
     params: {
@@ -70,6 +70,7 @@ export const availableMetrics = (method: 'GET' | 'POST'): RouteDescription => ({
 export const jobs = (method: 'GET' | 'POST'): RouteDescription => ({
   tag: 'jobs',
   summary: 'jobs that run, with their nodes',
+  answer: answers.JOBS,
   ...either(method, {
     job_id: { type: 'integer', description: 'this one, whatever its state' },
     owner: { type: 'string', description: 'those of this user' },
@@ -81,6 +82,7 @@ export const jobs = (method: 'GET' | 'POST'): RouteDescription => ({
 export const insertMetrics: RouteDescription = {
   tag: 'push',
   summary: 'store own values: one object or an array of them',
+  answer: answers.STORED,
   description:
     'For devices of the token, and nodes of own running jobs. A bad row is refused with its index and the reason, and then ' +
     'nothing is stored unless partial=true is in the query.',
@@ -107,6 +109,7 @@ const TARGET: Parameters = {
 export const enableMetrics: RouteDescription = {
   tag: 'optional metrics',
   summary: 'have collectors read optional metrics',
+  answer: answers.ENABLED,
   body: {
     metrics: {
       type: 'string',
@@ -121,6 +124,7 @@ export const enableMetrics: RouteDescription = {
 export const disableMetrics: RouteDescription = {
   tag: 'optional metrics',
   summary: 'take back what was enabled',
+  answer: answers.DISABLED,
   body: {
     metrics: { type: 'string', description: 'that pattern, as it was enabled; any unless given' },
     ...TARGET,
@@ -130,4 +134,5 @@ export const disableMetrics: RouteDescription = {
 export const updatePromotedMetrics: RouteDescription = {
   tag: 'optional metrics',
   summary: 'ask the schedulers what their running jobs want enabled; answers what is enabled',
+  answer: answers.PROMOTED,
 };

@@ -11,6 +11,7 @@ import { type LiveSelection, makeLook } from '../../live/look.ts';
 import type { LookAtWindow } from '../../live/rows.ts';
 import { liveSelection } from '../../live/selection.ts';
 import { nowUs } from '../../time.ts';
+import { EVENTS } from '../answerSchemas.ts';
 import type { Caller } from '../caller.ts';
 import { type HeldCaller, heldCaller, type ServerContext } from '../context.ts';
 import { describeRoute } from '../openapi.ts';
@@ -55,7 +56,7 @@ export function registerStream(app: FastifyInstance, context: ServerContext): vo
       ...SELECTION_DESCRIPTIONS,
       jobs: { type: 'string', description: 'running jobs instead of devices: their nodes', example: '1234' },
     },
-    produces: ['text/event-stream'],
+    answer: EVENTS,
   });
   app.get('/stream', description, async (request, reply) => {
     const raw = queryParameters(request);
