@@ -1,7 +1,8 @@
 -- The jobs that a reference may mean. $1 number or null, $2 array element such as 1234_7 or null, $3 source or null,
 -- $4 whether schedulers may be asked, or what is known here is enough.
 -- stays: when the job had which nodes, where a scheduler was asked.
--- What a scheduler says goes before what was seen of it here; one that cannot be asked is a row without a job.
+-- What a scheduler says goes before what was seen of it here; one that cannot be asked is a row without a job. Slurm
+-- tells kw itself: that it could not be asked matters for jobs that run as far as kw knows, and those that it does not know.
 WITH told AS (
   SELECT source, job_id, name_id, owner, state, comment, started, stopped
   FROM kw.jobs_visible
@@ -20,6 +21,11 @@ WITH told AS (
 ), problems AS (
   SELECT n.source, n.problem, s.last_good_at
   FROM nodetimes n JOIN kw.job_sources s ON s.name = n.source WHERE n.problem IS NOT NULL
+  UNION ALL
+  SELECT s.name, coalesce(s.last_error, s.state), s.last_good_at
+  FROM kw.job_sources s
+  WHERE $4 AND s.kind = 'slurm' AND s.state NOT IN ('ok', 'new') AND s.name = coalesce($3, s.name)
+    AND NOT EXISTS (SELECT FROM told t WHERE t.source = s.name AND t.stopped IS NOT NULL)
 )
 SELECT source, jobs.job_id, name_id, owner, state, comment,
   (extract(epoch FROM started) * 1e6)::bigint AS started_us,

@@ -30,6 +30,27 @@ async function stays(job: string): Promise<string[]> {
   return times.map(({ node, startedUs, stoppedUs }) => `${node} ${clock(startedUs)}-${clock(stoppedUs)}`);
 }
 
+describe('a Slurm that could not be asked', () => {
+  const noteSync = (problem: string | null) =>
+    db.client.query("SELECT kw.note_sync('slurm', 'slurm', $1, NULL, NULL)", [problem]);
+  const find = (job: string) => findJob(db.client, parseJobRef(job, {}));
+  afterAll(() => db.client.query("DELETE FROM kw.job_sources WHERE name = 'slurm'"));
+
+  it('is named for a job that kw does not know, and for one that runs as far as kw knows', async () => {
+    await start({ job: '1', source: 'slurm', nodes: 'a', at: '2026-01-02T10:00Z' });
+    await start({ job: '2', source: 'slurm', nodes: 'b', at: '2026-01-02T10:00Z' });
+    await stop('2', '2026-01-02T11:00Z');
+    await noteSync('squeue: connection refused');
+    const away = 'the job source slurm cannot be asked: squeue: connection refused';
+    expect((await find('1')).problem).toBe(`${away}; this is what kw saw of the job itself`);
+    expect((await find('2')).problem).toBeUndefined();
+    await expect(find('3')).rejects.toMatchObject({ message: `no job 3 is known here, and ${away}` });
+    await noteSync(null);
+    expect((await find('1')).problem).toBeUndefined();
+    await expect(find('3')).rejects.toMatchObject({ message: 'there is no job 3' });
+  });
+});
+
 describe('a job', () => {
   it('has its nodes from the start until it stops, to the microsecond', async () => {
     await start({ job: '7', nodes: 'node-[1-2]', user: 'alice', at: '2026-01-02T10:00:00.000001Z' });

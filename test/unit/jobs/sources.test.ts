@@ -112,10 +112,15 @@ describe('the state of a source in a sentence', () => {
     expect(sourceProblem(source, atUs)).toBe(
       'the job source oar cannot be reached, last heard of 60 min ago: connection refused',
     );
+    // Slurm tells kw itself, and is asked by kw job sync too.
+    expect(sourceProblem({ ...source, name: 'slurm', kind: 'slurm' }, atUs)).toBe(
+      'the job source slurm cannot be reached, last heard of 60 min ago: connection refused',
+    );
   });
 
   it('says nothing of those that answer, and of those that tell kw themselves', () => {
     expect(sourceProblem({ ...source, state: 'ok' }, atUs)).toBeUndefined();
-    expect(sourceProblem({ ...source, kind: 'slurm' }, atUs)).toBeUndefined();
+    expect(sourceProblem({ ...source, state: 'new', kind: 'slurm' }, atUs)).toBeUndefined();
+    expect(sourceProblem({ ...source, kind: 'kw' }, atUs)).toBeUndefined();
   });
 });

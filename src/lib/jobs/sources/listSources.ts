@@ -7,7 +7,7 @@ import { plainWords } from '../patience.ts';
 
 export interface SourceReport {
   readonly name: string;
-  /** `oar` and `view` are read; others tell kw of their jobs. */
+  /** `oar` and `view` are read; others tell kw of their jobs; `slurm` does, and kw job sync asks it too. */
   readonly kind: 'kw' | 'oar' | 'slurm' | 'view';
   /** `new`: not asked yet. `slow`: it does not answer in time. `wrong`: its tables are not as they were. */
   readonly state: 'new' | 'ok' | 'slow' | 'wrong' | 'away';
@@ -54,9 +54,14 @@ export async function listSources(client: Pick<Client, 'query'>): Promise<Source
   }));
 }
 
-/** Whether kw asks it, rather than being told. */
+/** Whether collectors read it, rather than that kw is told. */
 function isRead(kind: SourceReport['kind']): boolean {
   return kind === 'oar' || kind === 'view';
+}
+
+/** Whether kw asks it at all, and so knows how it is. */
+function isAsked(kind: SourceReport['kind']): boolean {
+  return isRead(kind) || kind === 'slurm';
 }
 
 const STATE_WORDS: Readonly<Record<SourceReport['state'], string>> = {
@@ -69,7 +74,7 @@ const STATE_WORDS: Readonly<Record<SourceReport['state'], string>> = {
 
 /** One sentence about a source that is not well, or undefined. */
 export function sourceProblem(source: SourceReport, atUs: number = nowUs()): string | undefined {
-  if (!isRead(source.kind) || source.state === 'ok' || source.state === 'new') return undefined;
+  if (!isAsked(source.kind) || source.state === 'ok' || source.state === 'new') return undefined;
   const goodUs = source.last_good_at === null ? undefined : Date.parse(source.last_good_at) * 1000;
   const since = goodUs === undefined ? '' : `, last heard of ${formatAge(Math.max(0, atUs - goodUs))} ago`;
   return `the job source ${source.name} ${STATE_WORDS[source.state]}${since}: ${source.problem ?? 'unknown reason'}`;
@@ -86,7 +91,7 @@ export function sourceTable(
   const rows = sources.map((source) => [
     source.name,
     source.kind,
-    isRead(source.kind) ? source.state : '-',
+    isAsked(source.kind) ? source.state : '-',
     String(source.running_jobs),
     age(source.checked_at),
     age(source.last_good_at),
