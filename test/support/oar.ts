@@ -123,6 +123,12 @@ export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions):
     );
     return stdout;
   };
+  // As oarnotify does; whether Almighty took it.
+  const notify = (command: string) =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect(oarPort, '127.0.0.1', () => socket.end(`${command}\n`, () => resolve(true)));
+      socket.on('error', () => resolve(false));
+    });
   const startServer = async () => {
     const child = spawn(
       'setpriv',
@@ -133,18 +139,17 @@ export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions):
     const kill = () => killGroup(child);
     process.once('exit', kill);
     child.once('exit', () => process.removeListener('exit', kill));
+    for (let attempt = 0; !(await notify('Time')); attempt++) {
+      if (attempt === 100 || child.exitCode !== null) throw new Error('Almighty does not listen');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
     return child;
   };
   for (const kind of ['server_prologue', 'server_epilogue']) setHook(folder, kind, 'exit 0');
   for (const node of nodes) await run('oarnodesetting', ['-a', '-h', node], 'root');
   if (cores > 1) await addResources(port, cores);
   let server = await startServer();
-  // As oarnotify does.
-  const notify = (command: string) => {
-    const socket = connect(oarPort, '127.0.0.1', () => socket.end(`${command}\n`));
-    socket.on('error', () => {});
-  };
-  const nudge = setInterval(() => notify('Time'), NUDGE_MS).unref();
+  const nudge = setInterval(() => void notify('Time'), NUDGE_MS).unref();
 
   return {
     url: `postgres://kw_ro:${encodeURIComponent(KW_PASSWORD)}@127.0.0.1:${port}/oar`,
@@ -187,7 +192,7 @@ export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions):
       killGroup(server);
       server = await startServer();
     },
-    endOverdue: () => notify('Villains'),
+    endOverdue: () => void notify('Villains'),
     setHook: (kind, script) => setHook(folder, kind, script),
     log: () => readFileSync(join(folder, 'runtime', 'oar.log'), 'utf8'),
     async stop() {
