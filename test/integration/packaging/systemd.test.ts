@@ -78,7 +78,11 @@ describe.skipIf(skipUnless('root, systemd and control groups', possible, { mayAl
       sleep 3; show upgraded
       tr '\\0' ' ' < /proc/$pid/cmdline | grep -o 'collect.*'
       devices upgraded
-      kill -STOP $pid; sleep 6; show hung
+      kill -STOP $pid
+      for _ in $(seq 300); do
+        [ $pid != "$($S show kw-collect -p MainPID --value)" ] && $S -q is-active kw-collect && break; sleep 0.1
+      done
+      show hung
       [ $pid != "$($S show kw-collect -p MainPID --value)" ] && echo another process
       $S stop kw-collect; show stop
     `);
