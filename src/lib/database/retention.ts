@@ -18,7 +18,7 @@ export async function readRetention(client: SqlClient): Promise<Retention> {
   return { rawMs: row.raw, summaryMs: row.summary };
 }
 
-/** @throws KwError RETENTION_SHORT where it cannot be set so */
+/** For what asks first and sets later. @throws KwError RETENTION_SHORT where it cannot be set so */
 export function checkRetention({ rawMs, summaryMs }: Retention): void {
   for (const ms of [rawMs, summaryMs]) {
     // Raw values are summarised, and on TimescaleDB compressed, within a day.
@@ -33,8 +33,14 @@ export function checkRetention({ rawMs, summaryMs }: Retention): void {
   }
 }
 
-/** Sets it, once checked; what is then too old goes with the next maintenance. Needs kw_admin. */
-export async function writeRetention(client: SqlClient, { rawMs, summaryMs }: Retention): Promise<void> {
+/**
+ * Sets it; what is then too old goes with the next maintenance. Needs kw_admin.
+ *
+ * @throws KwError RETENTION_SHORT
+ */
+export async function writeRetention(client: SqlClient, retention: Retention): Promise<void> {
+  checkRetention(retention);
+  const { rawMs, summaryMs } = retention;
   await client.query(
     `UPDATE kw.settings SET value = coalesce(to_jsonb(w.seconds || ' seconds'), 'null')
      FROM (VALUES ('raw_retention', $1::float8), ('summary_retention', $2::float8)) AS w (name, seconds)
