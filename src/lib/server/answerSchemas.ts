@@ -52,7 +52,8 @@ export const ROWS: AnswerDescription = {
 };
 
 export const EVENTS: AnswerDescription = {
-  description: 'an event for the rows of each second: an array as that of get_metrics',
+  description:
+    'rows as they come in; the data of an event are rows that came together, one JSON object a line as get_metrics writes them',
   types: ['text/event-stream'],
 };
 

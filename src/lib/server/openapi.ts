@@ -49,13 +49,9 @@ function withAnswers({ answer, ...schema }: DescribedSchema): FastifySchema {
   };
 }
 
-function contentOf({
-  description,
-  schema = { type: 'string' },
-  types = ['application/json'],
-}: AnswerDescription) {
-  const isJson = (type: string) => type === 'application/json';
-  const content = types.map((type) => [type, { schema: isJson(type) ? schema : { type: 'string' } }]);
+function contentOf({ description, schema, types = ['application/json'] }: AnswerDescription) {
+  const text = { type: 'string' };
+  const content = types.map((type) => [type, { schema: type === 'application/json' ? schema : text }]);
   return { description, content: Object.fromEntries(content) };
 }
 

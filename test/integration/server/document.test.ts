@@ -23,6 +23,10 @@ beforeAll(async () => {
     INSERT INTO kw.metrics
     VALUES (now() - interval '5 s', 'taurus-2', 'volt', 1, '{}'),
       (now() - interval '4 s', 'taurus-2', 'state', 'NaN', '{"value_str": "on"}');
+    INSERT INTO kw.metric_catalogue (collector_id, device_id, metric_id, alias, period_ms, optional, optional_period_ms, protocol, description, entry_name)
+    VALUES
+      (gen_random_uuid(), 'wattmetre1-port6', 'wattmetre_power_watt', 'taurus-2', 1000, false, 20, 'wattmetre', 'Power', NULL),
+      (gen_random_uuid(), 'taurus-3', 'prom_node_load1', '', 15000, true, NULL, 'prometheus', NULL, 'prom_all_metrics');
   `);
   const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: typeof paths };
   paths = document.paths;
@@ -83,6 +87,7 @@ const ANSWERS: readonly Asked[] = [
   { path: '/sites/{site}/metrics', request: '/sites/lyon/metrics?nodes=taurus-2' },
   { path: '/sites/{site}/metrics', request: '/sites/lyon/metrics', body: [VALUE] },
   { path: '/sites/{site}/clusters', request: '/sites/lyon/clusters' },
+  { path: '/sites/{site}/clusters/{cluster}', request: '/sites/lyon/clusters/taurus' },
   { path: '/healthz', request: '/healthz' },
   { path: '/metrics', request: '/metrics' },
 ];
@@ -90,6 +95,10 @@ const ANSWERS: readonly Asked[] = [
 test.each(ANSWERS)('$path answers as it is described: $request', async ({ path, request, body }) => {
   const { status, problems, json } = await answerOf(path, request, body);
   expect({ status, problems }, JSON.stringify(json)).toEqual({ status: 200, problems: [] });
+});
+
+test('events are described as such', () => {
+  expect(Object.keys(paths['/stream']?.get?.responses['200']?.content ?? {})).toEqual(['text/event-stream']);
 });
 
 test('errors are described too', async () => {
