@@ -1,6 +1,7 @@
 import { KwCommand } from '../../cli/command.ts';
 import { settingsFlags } from '../../lib/config/flags.ts';
 import { loadSettings } from '../../lib/config/settings.ts';
+import type { Finding } from '../../lib/database/doctor.ts';
 
 /** kw db doctor */
 export default class DbDoctor extends KwCommand {
@@ -12,7 +13,7 @@ export default class DbDoctor extends KwCommand {
   static override enableJsonFlag = true;
   static override flags = { ...settingsFlags };
 
-  async run(): Promise<{ findings: unknown[] }> {
+  async run(): Promise<{ findings: Finding[] }> {
     const { flags } = await this.parse(DbDoctor);
     const [{ withClient }, { examine }] = await Promise.all([
       import('../../lib/database/resolve.ts'),
@@ -27,6 +28,6 @@ export default class DbDoctor extends KwCommand {
       if (mend) this.log(`${' '.repeat(21)}-> ${mend}`);
     }
     if (findings.some(({ level }) => level === 'error')) process.exitCode = 1;
-    return { findings: findings.map((finding) => ({ ...finding, mend: finding.mend ?? null })) };
+    return { findings };
   }
 }

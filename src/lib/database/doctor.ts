@@ -17,7 +17,7 @@ export interface Finding {
   readonly level: 'ok' | 'note' | 'warning' | 'error';
   readonly message: string;
   /** The command that mends it: kw, SQL or a line of postgresql.conf. */
-  readonly mend?: string;
+  readonly mend: string | undefined;
 }
 
 /** All findings, those that are fine included. Never rejects for what it finds, nor for what it may not see. */
@@ -43,9 +43,7 @@ export async function examine(client: SqlClient, target: DatabaseTarget): Promis
       (await refusal(() => checkSchema(client))) ?? (await refusal(() => migrate(client, { dryRun: true })));
     if (!schema || schema.code === 'SCHEMA_OLD' || schema.code === 'SCHEMA_CHANGED')
       flavour = await readFlavour(client);
-    return schema
-      ? [asFinding('schema', schema)]
-      : [{ check: 'schema', level: 'ok', message: 'as this kw needs it' }];
+    return schema ? [asFinding('schema', schema)] : [fine('schema', 'as this kw needs it')];
   });
   if (flavour === undefined && unseen.length === 0) return findings;
   await look('roles', () => examineRoles(client, flavour));
@@ -148,9 +146,13 @@ async function refusal(check: () => Promise<unknown>): Promise<KwError | undefin
   }
 }
 
+function fine(check: string, message: string): Finding {
+  return { check, level: 'ok', message, mend: undefined };
+}
+
 function asFinding(check: string, error: KwError): Finding {
   const mend = error.hint?.replace(/^run /, '');
-  return { check, level: 'error', message: error.message, ...(mend === undefined ? {} : { mend }) };
+  return { check, level: 'error', message: error.message, mend };
 }
 
 async function readFlavour(client: SqlClient): Promise<Flavour> {
@@ -172,7 +174,7 @@ async function examineServer(client: SqlClient, target: DatabaseTarget): Promise
     search_path_finds: boolean | null;
     search_path: string;
   };
-  const findings: Finding[] = [{ check: 'server', level: 'ok', message: `PostgreSQL ${row.version}` }];
+  const findings: Finding[] = [fine('server', `PostgreSQL ${row.version}`)];
   if (row.encoding !== 'UTF8') {
     findings.push({
       check: 'encoding',
@@ -253,11 +255,7 @@ async function examineRoles(client: SqlClient, flavour: Flavour | undefined): Pr
     });
   }
   if (findings.length === 0) {
-    findings.push({
-      check: 'roles',
-      level: 'ok',
-      message: `all there; ${row.login} has ${row.mine.join(', ')}`,
-    });
+    findings.push(fine('roles', `all there; ${row.login} has ${row.mine.join(', ')}`));
   }
   return findings;
 }
@@ -268,10 +266,7 @@ async function examineObjects(client: SqlClient): Promise<Finding[]> {
     ...drift.map(({ expected, problem }) => `${expected.kind} ${expected.name} is ${problem}`),
     ...(await findRightsProblems(client)),
   ];
-  if (problems.length === 0)
-    return [
-      { check: 'objects', level: 'ok', message: 'functions, views, indexes, rights as they should be' },
-    ];
+  if (problems.length === 0) return [fine('objects', 'functions, views, indexes, rights as they should be')];
   return problems.map((message) => ({ check: 'objects', level: 'error', message, mend: 'kw db migrate' }));
 }
 
@@ -311,7 +306,7 @@ async function examineExtension(client: SqlClient, flavour: Flavour): Promise<Fi
       },
     ];
   }
-  return [{ check: 'extension', level: 'ok', message: `TimescaleDB ${state.installed}` }];
+  return [fine('extension', `TimescaleDB ${state.installed}`)];
 }
 
 /** Each chunk takes a lock, and so does each of its two indexes and its compressed twin. */
@@ -343,11 +338,7 @@ async function examineStorage(
       mend: `ALTER SYSTEM SET max_locks_per_transaction = ${wanted}; then restart the server`,
     });
   } else {
-    findings.push({
-      check: 'locks',
-      level: 'ok',
-      message: `${needed} of ${available} for all ${chunks.count} ${what}`,
-    });
+    findings.push(fine('locks', `${needed} of ${available} for all ${chunks.count} ${what}`));
   }
 
   // The memory of another machine is known to its effective_cache_size at best.
@@ -368,7 +359,7 @@ async function examineStorage(
           : `kw db maintain --chunk-interval ${shorterHours}h`,
     });
   } else {
-    findings.push({ check: 'chunk size', level: 'ok', message: `at most ${megabytes(chunks.largestBytes)}` });
+    findings.push(fine('chunk size', `at most ${megabytes(chunks.largestBytes)}`));
   }
   return findings;
 }
@@ -415,8 +406,7 @@ async function examineJobs(client: SqlClient): Promise<Finding[]> {
       findings.push({ check: 'jobs', level: 'error', message: `the job ${wanted} is missing`, mend });
     }
   }
-  if (findings.length === 0)
-    findings.push({ check: 'jobs', level: 'ok', message: 'compression and summary run' });
+  if (findings.length === 0) findings.push(fine('jobs', 'compression and summary run'));
   return findings;
 }
 
@@ -443,5 +433,5 @@ async function examinePartitions(client: SqlClient): Promise<Finding[]> {
       },
     ];
   }
-  return [{ check: 'partitions', level: 'ok', message: `${row.days_ahead} days ahead, the summary follows` }];
+  return [fine('partitions', `${row.days_ahead} days ahead, the summary follows`)];
 }
