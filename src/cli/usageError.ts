@@ -36,8 +36,8 @@ export function usageError(error: Error, command: string, flags: readonly string
   if (Array.isArray(error.flags)) {
     const flag = String(error.flags[0]);
     const [near] = closest(flag.replace(/^-+/, '').replace(/=.*/s, ''), flags);
-    const rows = flag === '--json' && flags.includes('format');
-    if (rows) return said(`${command} has no flag --json`, `write --format json. ${help}`);
+    const givesRows = flag === '--json' && flags.includes('format');
+    if (givesRows) return said(`${command} has no flag --json`, `write --format json. ${help}`);
     return said(`${command} has no flag ${flag}`, near ? `did you mean --${near}? ${help}` : help);
   }
   if (Array.isArray(error.args)) {

@@ -7,6 +7,11 @@ const MAX_SOCKET_PATH_BYTES = 100;
 /** Folders with long paths, by path: open for as long as the process lives. */
 const openFolders = new Map<string, number>();
 
+/**
+ * @param folder absolute; it is to exist when its path is too long
+ * @returns the path of the socket `name` in it, or on Linux one by way of an open descriptor of the folder
+ * @throws NodeJS.ErrnoException when such a folder cannot be opened
+ */
 export function folderSocket(folder: string, name: string): string {
   const path = join(folder, name);
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES || process.platform !== 'linux') return path;

@@ -19,6 +19,9 @@ import { KwError, systemWords } from '../errors.ts';
 import { parseJwk, privateJwk, type TokenKey } from './keys.ts';
 
 const MAX_FILE_BYTES = 1_000_000;
+/** A change takes milliseconds; whoever holds the file for this long has died or hangs. */
+const BUSY_MS = 5_000;
+const POLL_MS = 25;
 
 /**
  * The keys, the one that signs last; none when there is no file.
@@ -28,10 +31,6 @@ export function readKeys(path: string): TokenKey[] {
   const text = readPrivate(path);
   return text === undefined ? [] : parseKeys(text, path);
 }
-
-/** Making the largest key takes a second or two; whoever holds the file for longer has died or hangs. */
-const BUSY_MS = 5000;
-const POLL_MS = 25;
 
 /**
  * Replaces the keys by what `change` makes of them. Whoever else wants to change them waits until that is done.
@@ -59,22 +58,27 @@ export async function changeKeys(
 /** The file that is to become the keys; that it exists means that somebody changes them. */
 async function createNext(path: string, next: string, busyMs: number): Promise<number> {
   for (const deadline = performance.now() + busyMs; ; await sleep(POLL_MS)) {
-    try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      return openSync(next, 'wx', 0o600);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw new KwError(`cannot write the keys in ${path}: ${systemWords(error as Error)}`, {
-          code: 'KEYS_UNREADABLE',
-          hint: 'name a file that this user may write as server.keys in kw.yaml',
-          cause: error,
-        });
-      }
-    }
+    const handle = tryCreate(path, next);
+    if (handle !== undefined) return handle;
     if (performance.now() < deadline) continue;
     throw new KwError(`another kw has been changing the keys in ${path} for ${busyMs / 1000} s`, {
       code: 'KEYS_BUSY',
       hint: `if no other kw runs, remove what one left behind: rm ${next}`,
+    });
+  }
+}
+
+/** Undefined while another one has it. */
+function tryCreate(path: string, next: string): number | undefined {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(next, 'wx', 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw new KwError(`cannot write the keys in ${path}: ${systemWords(error as Error)}`, {
+      code: 'KEYS_UNREADABLE',
+      hint: 'name a file that this user may write as server.keys in kw.yaml',
+      cause: error,
     });
   }
 }
