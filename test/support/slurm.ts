@@ -41,6 +41,8 @@ export interface Slurm {
   run(program: string, ...args: readonly string[]): Promise<string>;
   /** What Slurm says of a job: its state, nodes, and times in seconds of the epoch. */
   job(id: number): Promise<{ state: string; nodes: string; startS: number; endS: number }>;
+  /** How Slurm is, for a test that failed: its nodes, its jobs, and the ends of its logs. */
+  report(): Promise<string>;
   /** Waits until the job is in one of these states. */
   waitFor(id: number, ...states: readonly string[]): Promise<void>;
   /** The script that Slurm runs there; undefined is none. */
@@ -55,9 +57,9 @@ export async function startSlurm(): Promise<Slurm> {
   for (const name of ['run', 'state', 'hooks', 'log']) mkdirSync(join(folder, name), { mode: 0o755 });
   const ports = [await freePort(), await freePort(), await freePort()];
   const configuration = join(folder, 'slurm.conf');
-  // How long programs and nodes wait for an answer. Shorter than Slurm's 10 s, a node that starts many jobs at once takes
-  // one for failed, and is drained; but kw is to say soon that slurmctld is away.
-  writeFileSync(configuration, slurmConf(folder, ports, 10));
+  // How long programs and nodes wait for an answer. A node that starts many jobs at once on a slow machine takes one for
+  // failed after twice that time, and is drained; but kw is to say soon that slurmctld is away.
+  writeFileSync(configuration, slurmConf(folder, ports, 60));
   const client = join(folder, 'client.conf');
   writeFileSync(client, slurmConf(folder, ports, 4));
   writeFileSync(join(folder, 'cgroup.conf'), 'CgroupAutomount=no\n');
@@ -152,6 +154,17 @@ export async function startSlurm(): Promise<Slurm> {
         timeout: 20_000,
       });
       return Number.parseInt(stdout, 10);
+    },
+    async report() {
+      const logs = ['slurmctld', ...nodes].map((name) => {
+        const lines = readFileSync(join(folder, 'log', name), 'utf8')
+          .trimEnd()
+          .split('\n');
+        return [`--- log of ${name}`, ...lines.slice(-15)].join('\n');
+      });
+      return [await run('sinfo', '--list-reasons', '--long'), await run('squeue', '--long'), ...logs].join(
+        '\n',
+      );
     },
     async waitFor(id, ...states) {
       await waitUntil(async () => states.includes((await job(id)).state), 20_000);
