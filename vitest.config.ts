@@ -5,6 +5,8 @@ const integration = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   globalSetup: ['test/support/globalSetup.ts'],
+  // Schedulers, browsers and 200 devices beside their tests on two cores: one more try, which npm test names at its end.
+  retry: 1,
 };
 
 /** What asserts on intervals of a second, or uses up what all databases of a server share, runs one file at a time. */
@@ -14,7 +16,7 @@ const ALONE = [
   'test/integration/oar/outage.test.ts',
   'test/integration/page/**/*.test.ts',
   'test/integration/push/span.test.ts',
-  'test/integration/slurm/monitor.test.ts',
+  'test/integration/slurm/**/*.test.ts',
 ];
 
 /** Unit tests need nothing and run first. */

@@ -56,6 +56,7 @@ check('vitest', ['run', '--coverage', ...reporters, ...vitestArgs]);
 
 const results = readResults(resultsFile);
 for (const name of results.skipped) say(`skipped: ${name}`);
+for (const name of results.retried) say(`passed at the second try only: ${name}`);
 if (process.env.KW_TEST_NO_SKIP && results.forbiddenSkips.length > 0) {
   failed.push(`${results.forbiddenSkips.length} tests skipped, which KW_TEST_NO_SKIP forbids`);
 }

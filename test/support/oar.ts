@@ -16,6 +16,7 @@ import { serverUser } from '../../src/lib/database/embedded/serverUser.ts';
 import { endProcess } from './endProcess.ts';
 import { freePort } from './freePort.ts';
 import { temporaryFolder } from './temporaryFolder.ts';
+import { waitUntil } from './waitUntil.ts';
 
 const OAR = '/usr/lib/oar';
 /** Debian's packages oar-server, oar-server-pgsql, oar-user and oar-user-pgsql; only root can become the user oar. */
@@ -139,10 +140,7 @@ export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions):
     const kill = () => killGroup(child);
     process.once('exit', kill);
     child.once('exit', () => process.removeListener('exit', kill));
-    for (let attempt = 0; !(await notify('Time')); attempt++) {
-      if (attempt === 100 || child.exitCode !== null) throw new Error('Almighty does not listen');
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await waitUntil(() => notify('Time'), 10_000, 100);
     return child;
   };
   for (const kind of ['server_prologue', 'server_epilogue']) setHook(folder, kind, 'exit 0');

@@ -35,6 +35,16 @@ describe('the closing line of .ci/run', () => {
     expect(counted({ testResults })).toBe('3 passed, 1 failed\n');
   });
 
+  test('names what passed at a second try only', () => {
+    const tests = [
+      { status: 'passed', fullName: 'a', failureMessages: [] },
+      { status: 'passed', fullName: 'b', failureMessages: ['Error: too late'] },
+    ];
+    expect(counted({ testResults: [{ status: 'passed', assertionResults: tests }] })).toBe(
+      'passed at the second try only: b\n2 passed, 0 failed\n',
+    );
+  });
+
   test('counts a file that cannot be loaded as one that failed', () => {
     expect(counted({ testResults: [fileOf('passed', ['passed', 'a']), fileOf('failed')] })).toBe(
       '1 passed, 1 failed\n',
