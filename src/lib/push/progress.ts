@@ -35,6 +35,7 @@ export class PushProgress {
     this.stop();
     if (refused > MAX_TOLD) this.#write(`... and ${count(refused - MAX_TOLD, 'more', 'more')}\n`);
     const parts = stored > 0 || spooled === 0 ? [`stored ${count(stored, 'value', 'values')}`] : [];
+    if (stored + refused + spooled === 0) parts[0] += `: ${this.#nothing()}`;
     if (refused > 0) parts.push(`refused ${count(refused, 'line', 'lines')}`);
     if (removedLabels > 0)
       parts.push(`removed ${count(removedLabels, 'label that begins', 'labels that begin')} with _`);
@@ -77,6 +78,10 @@ export class PushProgress {
   stop(): void {
     if (this.#drawn) this.#stream.write('\r\x1b[K');
     this.#drawn = false;
+  }
+
+  #nothing(): string {
+    return this.#verb === 'kept' ? 'the input had none, and none waited in the spool' : 'the input had none';
   }
 
   #refusal({ line, reason }: Refusal): void {

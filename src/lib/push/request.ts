@@ -1,5 +1,5 @@
 /** From the arguments of `kw push` to what is to be pushed. */
-import { createReadStream, fstatSync, openSync } from 'node:fs';
+import { createReadStream, fstatSync, openSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { parseValue } from '../devices/prometheus/numbers.ts';
@@ -75,6 +75,13 @@ export function readPushRequest(
     return { push: (store, progress) => pushRow(store, row, { ...options, ...progress.listeners }) };
   }
 
+  if (file === undefined && metric !== undefined && looksLikeFile(metric)) {
+    throw new KwError(`${metric} is a file, and what stands there is the name of a metric`, {
+      code: 'USAGE',
+      exit: EXIT_USAGE,
+      hint: `write kw push --file ${metric}; for a metric of that name: kw push --file - ${metric}`,
+    });
+  }
   const fromStdin = file === undefined || file === '-';
   if (file === undefined && stdin.isTTY) {
     if (request.spool && metric === undefined) return { push: (store) => pushNothing(store, options) };
@@ -127,6 +134,11 @@ export function parseLabelFlags(flags: readonly string[] | undefined): Labels {
 /** The name that jobs and collectors know a node by: up to the first dot. */
 function shortHostName(name: string): string {
   return name.split('.', 1)[0] ?? name;
+}
+
+/** A file that exists and is named as hardly any metric is: `results.csv`, `out/results`. */
+function looksLikeFile(name: string): boolean {
+  return /[./]/.test(name) && statSync(name, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** Opened at once, so that a missing file is told before there is a connection. */

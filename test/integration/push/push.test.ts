@@ -111,6 +111,23 @@ describe.each(testFlavours)('on %s', (flavour) => {
     ]);
   });
 
+  it('says that an input was empty, and that a file in the place of the metric is none', async () => {
+    const empty = { stdout: '', stderr: 'stored 0 values: the input had none\n', code: 0 };
+    expect(await kw(['push', 'm'], { input: '\n' })).toEqual(empty);
+    const { folder, remove } = temporaryFolder();
+    try {
+      const file = join(folder, 'values.csv');
+      writeFileSync(file, 'value\n1\n');
+      const { stdout, stderr, code } = await kw(['push', file], { input: '' });
+      expect({ stdout, code }).toEqual({ stdout: '', code: 2 });
+      expect(stderr).toContain(`is a file, and what stands there is the name of a metric`);
+      expect(stderr).toContain(`write kw push --file ${file};`);
+      expect((await kw(['push', file, '2'])).stderr).toBe('stored 1 value\n');
+    } finally {
+      remove();
+    }
+  });
+
   it('stores nothing of an input with a bad line when asked for all or nothing', async () => {
     const { folder, remove } = temporaryFolder();
     try {
