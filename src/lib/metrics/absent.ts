@@ -154,7 +154,7 @@ function describe(
     const absent = entries.filter((entry) => !isSeen(entry, had, selection));
     if (had.size === 0 && absent.every(({ optional }) => !optional)) {
       wholeDevices.add(
-        absent[0] ? whyAbsent(absent[0], unanswered) : whyUnknown(device, expected, selection),
+        absent[0] ? whyAbsent(absent[0], selection, unanswered) : whyUnknown(device, expected, selection),
         device,
       );
       continue;
@@ -167,7 +167,7 @@ function describe(
         notEnabled.set(entry_name, (notEnabled.get(entry_name) ?? new Groups()).add(metric_id, device));
         continue;
       }
-      const reason = whyAbsent(entry);
+      const reason = whyAbsent(entry, selection);
       metrics.set(reason, (metrics.get(reason) ?? new Groups()).add(entry.metric_id, device));
     }
     if (had.size === 0 && absent.length === 0)
@@ -234,7 +234,7 @@ export function whyDown(
 }
 
 /** @param unanswered what to say of a device of which it is not known that it ever answered */
-function whyAbsent(entry: Expected, unanswered?: string): string {
+function whyAbsent(entry: Expected, selection: Selection, unanswered?: string): string {
   if (entry.collector_lives === null) return 'no collector is running';
   if (entry.collector_lives === false) {
     const since = entry.collector_seen_us === null ? '' : ` since ${formatUtc(entry.collector_seen_us)}`;
@@ -242,9 +242,13 @@ function whyAbsent(entry: Expected, unanswered?: string): string {
   }
   const down = whyDown(entry, unanswered);
   if (down !== undefined) return down;
-  if (entry.enabled) return 'optional and enabled now, but without values in this time';
+  if (entry.enabled) return `optional and enabled now, but ${withoutValues(selection)}`;
   if (entry.optional) return 'it is optional and not enabled';
-  return 'configured, but without values in this time';
+  return `configured, but ${withoutValues(selection)}`;
+}
+
+function withoutValues({ labels }: Selection): string {
+  return `without values ${labels === undefined ? '' : 'of these labels '}in this time`;
 }
 
 function whyUnknown(
@@ -255,9 +259,9 @@ function whyUnknown(
   const entries = expected.get(device);
   if (entries === undefined) return 'no device or alias of this name is configured';
   const broken = entries.find(({ up, collector_lives }) => up === false || collector_lives === false);
-  if (broken !== undefined) return whyAbsent(broken);
+  if (broken !== undefined) return whyAbsent(broken, selection);
   return selection.metrics === undefined
-    ? 'configured, but without values in this time'
+    ? `configured, but ${withoutValues(selection)}`
     : 'no such metric is configured there';
 }
 

@@ -47,9 +47,10 @@ export async function whyEmpty(
   );
   sentences.push(...suggestions('metric', selection.metrics?.names ?? [], known('metric')));
   if (sentences.length === 1 && devices !== undefined) {
+    const anyLabels = selection.labels === undefined ? '' : ', with whatever labels,';
     for (const { name, us } of await lastValues(client, [...devices.keys()].slice(0, MAX_DEVICES), to)) {
       sentences.push(
-        `the last value of ${name} before that end is of ${formatUtc(us)}: see kw metrics --device ${name}`,
+        `the last value of ${name}${anyLabels} before that end is of ${formatUtc(us)}: see kw metrics --device ${name}`,
       );
     }
   }

@@ -172,6 +172,12 @@ describe('completeness', () => {
     expect(await warnings(...bounds, '--metric', 'fast_watt,power_watt')).toEqual([
       'warning: no fast_watt of node-1: it is optional and not enabled; kw enable fast_watt --device node-1',
     ]);
+    expect(await warnings(...bounds, '--label', 'x=y')).toEqual([
+      'warning: no power_watt, temperature of node-1: configured, but without values of these labels in this time',
+      expect.stringMatching('no fast_watt of node-1'),
+      expect.stringMatching('^no rows from '),
+      `the last value of node-1, with whatever labels, before that end is of ${day}T10:01:00.000000+00:00: see kw metrics --device node-1`,
+    ]);
     // A second says nothing about a metric that is read once a second.
     expect(
       await warnings('--device', 'node-1', '--from', `${day}T10:00Z`, '--to', `${day}T10:00:01Z`),
