@@ -2,6 +2,7 @@
  * What waits in the spools of this machine, as `kw spool status` and `kw spool verify` tell it: read from the folders,
  * whether or not a collector runs; what of it is stored already, from the database where that answers.
  */
+import { readdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -42,7 +43,7 @@ export async function readSpools(
   { folder, withBodies }: SpoolsRequest,
   onUnknown: (problem: string) => void,
 ): Promise<SpoolReport[]> {
-  if (folder !== undefined) await foldersIn(folder, true);
+  if (folder !== undefined) await mustBeSpool(folder);
   const places = folder === undefined ? await spoolPlaces(settings) : [{ name: folder, folder }];
   const owned = await Promise.all(
     places.map(async (place) => ({ ...place, ownerId: await ownerOf(place.folder) })),
@@ -72,6 +73,27 @@ async function spoolPlaces({
     ...collectors,
     ...(await foldersIn(pushes)).map((name) => ({ name: `push-spool/${name}`, folder: join(pushes, name) })),
   ];
+}
+
+/** Or else the folder beside a spool would seem to hold nothing that waits, and be thrown away. */
+async function mustBeSpool(folder: string): Promise<void> {
+  const folders = await foldersIn(folder, true);
+  if (isSpool(folder)) return;
+  const within = folders.map((name) => join(folder, name)).find(isSpool);
+  throw new KwError(`${folder} is not the folder of a spool`, {
+    code: 'SPOOL_FOLDER',
+    hint:
+      within === undefined ? 'name a folder with segments (*.seg)' : `there is one in it: --folder ${within}`,
+  });
+}
+
+/** An empty one has the number of its next segment. */
+function isSpool(folder: string): boolean {
+  try {
+    return readdirSync(folder).some((name) => /^\d+\.seg|^next-segment$|^refused.*\.ndjson$/.test(name));
+  } catch {
+    return false;
+  }
 }
 
 async function foldersIn(folder: string, mustExist = false): Promise<string[]> {

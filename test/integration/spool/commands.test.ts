@@ -101,6 +101,17 @@ describe('kw spool status', () => {
         'kw: cannot read the folder /no/spool: no such file or directory\n    name the folder of a spool\n',
       code: 1,
     });
+    // Not "nothing waits": the disk would be thrown away.
+    for (const verb of ['status', 'verify', 'drain']) {
+      const { stderr, code } = await runKw(
+        ['spool', verb, '--folder', join(folder, '..'), '--database', db.url],
+        { env },
+      );
+      expect([stderr, code]).toEqual([
+        `kw: ${join(folder, '..')} is not the folder of a spool\n    there is one in it: --folder ${folder}\n`,
+        1,
+      ]);
+    }
   });
 });
 
