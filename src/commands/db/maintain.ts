@@ -43,6 +43,7 @@ export default class DbMaintain extends KwCommand {
     if (result.busy) this.logToStderr('somebody else is at it: nothing done');
     else if (result.partsDropped > 0)
       this.logToStderr(`dropped ${result.partsDropped} days or chunks of raw values`);
+    else this.logToStderr('done: there was nothing to drop');
     return result;
   }
 }

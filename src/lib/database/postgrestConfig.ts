@@ -2,6 +2,7 @@
  * A configuration of PostgREST for the schema api: for sites that prefer it to kw serve. Names of its settings are those
  * of its documentation, "Configuration" (12 and later).
  */
+import { withHost } from './url.ts';
 
 export interface PostgrestOptions {
   /** URL of the database, as kw uses it. Its login and password are left out. */
@@ -40,7 +41,7 @@ server-port = ${port}
 }
 
 function withLogin(databaseUrl: string, login: string): string {
-  const url = new URL(databaseUrl);
+  const url = new URL(withHost(databaseUrl));
   url.username = login;
   url.password = '';
   url.searchParams.delete('password');

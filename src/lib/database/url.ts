@@ -42,7 +42,7 @@ const IGNORED = new Set([
  * be read. Messages never hold the URL, since it may hold a password.
  */
 export function parseDatabaseUrl(text: string, env: NodeJS.ProcessEnv = process.env): ParsedUrl {
-  const url = parse(text);
+  const url = parse(withHost(text, env));
   const query = new Map(url.searchParams);
   const take = (name: string): string | undefined => {
     const value = query.get(name);
@@ -85,8 +85,9 @@ export function parseDatabaseUrl(text: string, env: NodeJS.ProcessEnv = process.
  * exist. Nothing is read here, and a URL that cannot be parsed has none.
  */
 export function filesOfUrl(text: string, env: NodeJS.ProcessEnv = process.env): string[] {
-  if (!URL.canParse(text)) return [];
-  const url = new URL(text);
+  const whole = withHost(text, env);
+  if (!URL.canParse(whole)) return [];
+  const url = new URL(whole);
   const parameter = (name: string, variable: string) => url.searchParams.get(name) || env[variable];
   const host = parameter('host', 'PGHOST') ?? decodeURIComponent(url.hostname);
   const password = url.password || parameter('password', 'PGPASSWORD');
@@ -100,6 +101,17 @@ export function filesOfUrl(text: string, env: NodeJS.ProcessEnv = process.env): 
     parameter('sslkey', 'PGSSLKEY') ?? inHome(DEFAULT_FILES.key),
     ...passwords,
   ];
+}
+
+/**
+ * `postgres://user@/database?host=/run/postgresql`, as libpq reads it, with a host where URLs of the web must have one. The
+ * parameter is stronger than it.
+ */
+export function withHost(text: string, env: NodeJS.ProcessEnv = process.env): string {
+  return text.replace(
+    /^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[:/?#]|$)/,
+    (start) => `${start}${encodeURIComponent(env.PGHOST || 'localhost')}`,
+  );
 }
 
 function parse(text: string): URL {

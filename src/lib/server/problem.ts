@@ -129,8 +129,23 @@ function requestProblem(error: unknown): HttpProblem | undefined {
   const { statusCode, message } = error as Error & { statusCode: number };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'BAD_REQUEST';
   if (statusCode < 400 || statusCode >= 500) return undefined;
-  return new HttpProblem(statusCode, code.replace(/^FST_(ERR_)?/, ''), message, { cause: error });
+  const word = code.replace(/^FST_(ERR_)?/, '');
+  const [own = message, hint] = BODY_PROBLEMS[word] ?? [];
+  return new HttpProblem(statusCode, word, own, { hint, cause: error });
 }
+
+/** Sentences in the place of the HTTP layer's own: what curl sends first, without a header or with a torn body. */
+const BODY_PROBLEMS: Readonly<Record<string, readonly [message: string, hint: string]>> = {
+  CTP_INVALID_MEDIA_TYPE: [
+    'the request does not say that its body is JSON',
+    'send the header "Content-Type: application/json"; curl: -H \'Content-Type: application/json\'',
+  ],
+  CTP_INVALID_JSON_BODY: ['the body is no JSON', 'look for a missing quote or bracket'],
+  CTP_EMPTY_JSON_BODY: [
+    'the body is empty, and the header says that it is JSON',
+    'send {} where there is nothing to say',
+  ],
+};
 
 function defect(cause: unknown): HttpProblem {
   return new HttpProblem(500, 'INTERNAL', 'the server failed to answer', {

@@ -88,6 +88,23 @@ describe('insert_metrics', () => {
     expect(Math.abs(Date.parse(now.body[0].timestamp) - Date.now())).toBeLessThan(5_000);
   });
 
+  test('says what a body lacks that is not sent as JSON, is none, or is empty', async () => {
+    const send = async (body: string, headers: Record<string, string>) => {
+      const request = { method: 'POST', body, headers: { ...ALICE, ...headers } };
+      return JSON.parse(await (await fetch(`${server.url}/rpc/insert_metrics`, request)).text());
+    };
+    const json = { 'content-type': 'application/json' };
+    expect(await send('a=1', { 'content-type': 'application/x-www-form-urlencoded' })).toMatchObject({
+      message: 'the request does not say that its body is JSON',
+      hint: expect.stringContaining("-H 'Content-Type: application/json'"),
+    });
+    expect(await send('{"a"', json)).toMatchObject({
+      message: 'the body is no JSON',
+      hint: expect.any(String),
+    });
+    expect((await send('', json)).message).toBe('the body is empty, and the header says that it is JSON');
+  });
+
   test('refuses a bad row with its index and the reason, and then stores nothing', async () => {
     const count = async () =>
       (await db.client.query("SELECT count(*)::int AS n FROM kw.metrics WHERE metric_id = 'alice_more'"))

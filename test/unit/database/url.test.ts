@@ -32,10 +32,18 @@ describe('parseDatabaseUrl', () => {
   });
 
   test('knows Unix sockets in both ways of writing, and never speaks TLS on them', () => {
-    for (const url of ['postgres://u@%2Frun%2Fpg:5432/db', 'postgres:///db?host=/run/pg&user=u']) {
+    for (const url of [
+      'postgres://u@%2Frun%2Fpg:5432/db',
+      'postgres:///db?host=/run/pg&user=u',
+      'postgres://u@/db?host=/run/pg',
+      'postgres://u:p%40@:5432/db?host=/run/pg',
+    ]) {
       const { config, attempts, label } = parse(`${url}`);
       expect([config.host, attempts, label]).toEqual(['/run/pg', [false], 'u@/run/pg/db']);
     }
+    expect(parse('postgres://u@/db').config.host).toBe('localhost');
+    expect(parse('postgres://u@/db', { PGHOST: '/run/pg' }).label).toBe('u@/run/pg/db');
+    expect(filesOfUrl('postgres://u@/db?host=/run/pg', NO_ENV)).toEqual(['/nonexistent/.pgpass']);
   });
 
   test('knows IPv6', () => {
