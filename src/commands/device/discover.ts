@@ -40,6 +40,7 @@ export default class DeviceDiscover extends KwCommand {
       helpValue: 'NAME',
     }),
     'device-id': Flags.string({
+      aliases: ['device'], // as kw device probe calls it
       description: 'device name, instead of the host of the URL',
       helpValue: 'NAME',
     }),
@@ -95,7 +96,8 @@ export default class DeviceDiscover extends KwCommand {
         return this.exit(130);
       }
       const { findings, problems } = found;
-      for (const { kind, message } of problems) this.logToStderr(`${kind}: ${message}`);
+      const prefix = findings.length === 0 ? 'kw' : 'warning';
+      for (const { kind, message } of problems) this.logToStderr(`${prefix}: ${kind}: ${message}`);
       if (findings.length === 0) process.exitCode = 1;
       else if (file !== undefined || !this.jsonEnabled()) {
         const text = metricFileText(found, {

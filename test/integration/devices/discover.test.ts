@@ -337,7 +337,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('an agent of net-s
       '--all',
       '-o',
       'metrics.d/pdu.yaml',
-      '--device-id',
+      '--device',
       'pdu-1',
     );
     expect(stdout).toBe('');
@@ -420,7 +420,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('an agent of net-s
     });
     const silent = await kw(`snmp://wrong@${at}`, '--timeout', '500ms');
     expect(silent).toMatchObject({ code: 1, stdout: '' });
-    expect(silent.stderr).toMatch(/^timeout: no answer from .*a wrong community is not answered either/);
+    expect(silent.stderr).toMatch(/^kw: timeout: no answer from .*a wrong community is not answered either/);
   });
 });
 
