@@ -43,8 +43,8 @@ export interface PushOptions {
   readonly allOrNothing?: boolean | undefined;
   /** Its abortion, with the name of a signal as the reason, ends the reading; whole lines before it are stored. */
   readonly interrupt?: AbortSignal | undefined;
-  /** What the store does with rows, for messages: they `are stored` unless told. */
-  readonly done?: string | undefined;
+  /** What the store does with rows, for messages: they are `stored` unless told. */
+  readonly done?: 'kept' | undefined;
   /** Called for each refusal, as soon as it is known: not always in the order of the lines. */
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
   /** Called after each batch. */
@@ -222,39 +222,34 @@ class PushRun {
       const before = this.#sentUpTo === 0 ? '' : `stopped after line ${this.#sentUpTo}, `;
       const first = this.#sentUpTo + 1;
       const which = lastLine <= first ? 'the value' : `what stands in lines ${first} to ${lastLine}`;
-      return new KwError(
-        `${before}${this.#stored} values are stored, and it is not known whether ${which} is: ${said}`,
-        {
-          code: 'PUSH_UNSURE',
-          hint: 'kw query shows what is there; kw delete takes values back, to push them again',
-          cause: error,
-        },
-      );
+      return new KwError(`${before}${this.#soFar}, and it is not known whether ${which} is: ${said}`, {
+        code: 'PUSH_UNSURE',
+        hint: 'kw query shows what is there; kw delete takes values back, to push them again',
+        cause: error,
+      });
     }
     if (this.#stored === 0) return error;
-    return new KwError(
-      `stopped after line ${this.#sentUpTo}, ${this.#stored} values ${this.#done}: ${said}`,
-      {
-        code: 'PUSH_STOPPED',
-        hint: `push again from line ${this.#sentUpTo + 1} on`,
-        cause: error,
-      },
-    );
+    return new KwError(`stopped after line ${this.#sentUpTo}, ${this.#soFar}: ${said}`, {
+      code: 'PUSH_STOPPED',
+      hint: `push again from line ${this.#sentUpTo + 1} on`,
+      cause: error,
+    });
   }
 
   #interrupted(): KwError {
     const { allOrNothing, interrupt } = this.#options;
     const exit = interrupt?.reason === 'SIGTERM' ? 143 : 130;
     if (allOrNothing) return new KwError('interrupted: nothing is stored', { code: 'PUSH_STOPPED', exit });
-    return new KwError(`interrupted after line ${this.#sentUpTo}, ${this.#stored} values ${this.#done}`, {
+    return new KwError(`interrupted after line ${this.#sentUpTo}, ${this.#soFar}`, {
       code: 'PUSH_STOPPED',
       exit,
       hint: `push again from line ${this.#sentUpTo + 1} on`,
     });
   }
 
-  get #done(): string {
-    return this.#options.done ?? 'are stored';
+  get #soFar(): string {
+    const done = this.#options.done ?? 'stored';
+    return this.#stored === 1 ? `1 value is ${done}` : `${this.#stored} values are ${done}`;
   }
 
   #refuse(refusal: Refusal): void {

@@ -53,7 +53,7 @@ export function readPushRequest(
     defaults,
     timeZone,
     allOrNothing: request.allOrNothing,
-    done: request.spool ? 'are kept' : undefined,
+    done: request.spool ? ('kept' as const) : undefined,
   };
 
   if (value !== undefined) {

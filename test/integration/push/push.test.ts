@@ -304,17 +304,18 @@ stored 0 values, refused 1 line
   });
 
   it.each([
-    [false, 'interrupted after line 3, 2 values are stored', 'push again from line 4 on', 2],
-    [true, 'interrupted: nothing is stored', undefined, 0],
+    [false, '1\n2', 'interrupted after line 3, 2 values are stored', 'push again from line 4 on', 2],
+    [false, '1', 'interrupted after line 2, 1 value is stored', 'push again from line 3 on', 1],
+    [true, '1\n2', 'interrupted: nothing is stored', undefined, 0],
   ])(
-    'stores whole lines at Ctrl-C and says so (all or nothing: %s)',
-    async (allOrNothing, message, hint, rows) => {
+    'stores whole lines at Ctrl-C and says so (all or nothing: %s, lines: %j)',
+    async (allOrNothing, lines, message, hint, rows) => {
       const client = await openClient({ ...db.target, url: await login('alice') });
       const defaults = { timestampUs: nowUs(), deviceId: 'd', metricId: 'm', labels: {} };
       const interrupt = new AbortController();
       async function* endless(): AsyncGenerator<Buffer> {
-        // The third value is cut in two.
-        yield Buffer.from('value\n1\n2\n34');
+        // The last value is cut in two.
+        yield Buffer.from(`value\n${lines}\n34`);
         interrupt.abort('SIGINT');
         await new Promise(() => {});
       }

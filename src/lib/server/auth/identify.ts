@@ -80,7 +80,7 @@ const NEW_TOKEN = 'an administrator makes another one with kw token create';
 const REFUSALS: Readonly<Record<Refusal | 'revoked', readonly [message: string, hint: string]>> = {
   malformed: [
     'this is no token',
-    'send "Authorization: Bearer TOKEN", the token as kw token create printed it',
+    'write it whole, as kw token create printed it: into KW_TOKEN, or the header "Authorization: Bearer TOKEN"',
   ],
   unknown_key: [
     'this token is none of this server',
