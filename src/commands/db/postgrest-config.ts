@@ -26,6 +26,7 @@ export default class DbPostgrestConfig extends KwCommand {
     }),
     port: Flags.integer({
       description: 'port that PostgREST listens on',
+      helpValue: 'PORT',
       default: 3000,
       min: 1,
       max: 65_535,

@@ -36,6 +36,7 @@ export default class JobSync extends KwCommand {
     }),
     'dry-run': Flags.boolean({ description: 'only say what would change' }),
     'node-map': Flags.file({
+      helpValue: 'FILE',
       description: 'file with lines `node device`, where cutting node names at the first dot does not do',
       exists: true,
     }),

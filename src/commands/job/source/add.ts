@@ -29,6 +29,7 @@ export default class JobSourceAdd extends KwCommand {
       helpValue: 'SCHEMA.NAME',
     }),
     'node-map': Flags.file({
+      helpValue: 'FILE',
       description: 'file with lines `node device`, where cutting node names at the first dot does not do',
       exists: true,
     }),
