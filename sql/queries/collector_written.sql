@@ -1,5 +1,6 @@
--- The collector lives; every value that it measured before $2 (microseconds since the epoch; null: no news) is stored.
+-- The collector lives; every value that it measured before the horizon (microseconds since the epoch; null: no news) is
+-- stored.
 UPDATE kw.collectors
-SET written_up_to = coalesce(timestamptz 'epoch' + $2::float8 * interval '1 microsecond', written_up_to),
+SET written_up_to = coalesce(timestamptz 'epoch' + :horizon::float8 * interval '1 microsecond', written_up_to),
   seen_at = clock_timestamp()
-WHERE collector_id = $1
+WHERE collector_id = :collector

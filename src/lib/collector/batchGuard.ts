@@ -8,15 +8,18 @@ export interface BatchGuard {
   /** The batch itself, or one with fewer rows and the same place, or undefined when no row is this collector's. */
   admit(batch: Batch): Promise<Batch | undefined>;
   /**
-   * Within the transaction that stores what was admitted, before its rows: whether this epoch is still the last one,
-   * and remains it until the COMMIT. False: the batches are admitted again.
+   * Asks for the last epoch, as `epoch`, and holds it until the COMMIT: within the transaction that stores what was
+   * admitted, before its rows.
    */
-  hold(client: Client, epoch: number): Promise<boolean>;
+  readonly holdStatement: string;
+  /** Whether the epoch that is held is the one of the admission. False: the batches are admitted again. */
+  isHeld(client: Client, held: number, admitted: number): Promise<boolean>;
 }
 
 /** For a collector that stores whatever it reads. */
 export const everyRow: BatchGuard = {
   expectedEpoch: undefined,
   admit: async (batch) => batch,
-  hold: async () => true,
+  holdStatement: '',
+  isHeld: async () => true,
 };

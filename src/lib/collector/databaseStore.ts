@@ -2,9 +2,10 @@
  * The batches' way into PostgreSQL: one connection, one transaction a batch, which also marks the batch in
  * kw.ledger, so that a batch whose COMMIT was in doubt is recognised when it is tried again.
  */
-import type { Client } from 'pg';
+import type { Client, QueryResult } from 'pg';
 import { type DatabaseTarget, openClient } from '../database/connection.ts';
 import { copyIn } from '../database/copyIn.ts';
+import { bindLiterals } from '../database/literals.ts';
 import { COPY_HEADER, COPY_TRAILER, decodeRow, rowOffsets } from '../database/rowEncoder.ts';
 import { readSql } from '../packageRoot.ts';
 import type { Place } from '../spool/model.ts';
@@ -152,7 +153,7 @@ class DatabaseConnection implements StoreConnection {
   }
 
   async publish(horizonUs: number): Promise<void> {
-    await this.#client.query(this.#written, [this.#id, horizonUs]);
+    await this.#client.query(this.#writtenUpTo(horizonUs));
   }
 
   async close(): Promise<void> {
@@ -200,10 +201,10 @@ class DatabaseConnection implements StoreConnection {
     epoch: number | undefined,
     write: (batches: readonly Batch[]) => Promise<readonly RefusedRow[]>,
   ): Promise<Stored | 'refused' | 'newer epoch'> {
-    await this.#client.query('BEGIN');
+    if (losses.length > 0) await this.#client.query('BEGIN');
     for (const loss of losses) await this.#tell(loss);
-    const fresh = await this.#claimBatches(batches);
-    if (epoch !== undefined && !(await (this.#options.guard ?? everyRow).hold(this.#client, epoch))) {
+    const { fresh, isHeld } = await this.#claimBatches(batches, epoch, losses.length > 0 ? [] : ['BEGIN']);
+    if (!isHeld) {
       await this.#client.query('ROLLBACK');
       return 'newer epoch';
     }
@@ -219,10 +220,11 @@ class DatabaseConnection implements StoreConnection {
       }
     }
     const runUs = batches[0]?.runUs;
+    const closing = ['COMMIT'];
     if (horizonUs === undefined && this.#options.isDrain) {
       // It says nothing of a collector that it lives.
     } else if (runUs === this.#runUs || horizonUs === undefined) {
-      await this.#client.query(this.#written, [this.#id, horizonUs]);
+      closing.unshift(this.#writtenUpTo(horizonUs));
     } else {
       const values = [this.#id, runUs, horizonUs];
       await this.#client.query(readSql('queries/collector_written_past'), values);
@@ -230,15 +232,37 @@ class DatabaseConnection implements StoreConnection {
     if (floor !== undefined) {
       await this.#client.query(readSql('queries/collector_floor'), [this.#id, floor]);
     }
-    await this.#client.query('COMMIT');
+    await this.#client.query(closing.join(';\n'));
     return { alreadyRows: rowsOf(batches) - rowsOf(fresh), refused };
   }
 
-  /** Marks them as stored, and returns those that were not yet. */
-  async #claimBatches(batches: readonly Batch[]): Promise<readonly Batch[]> {
+  /**
+   * Marks the batches as stored, and holds the epoch of their admission if there is one. Sent with what goes before, as
+   * one question: each one wakes both sides.
+   * @returns those that were not stored yet
+   */
+  async #claimBatches(
+    batches: readonly Batch[],
+    epoch: number | undefined,
+    before: readonly string[],
+  ): Promise<{ fresh: readonly Batch[]; isHeld: boolean }> {
     const first = (batches[0] as Batch).place;
     const last = (batches.at(-1) as Batch).place;
-    if (await this.#isClaimed(first.segment, first.offset, last.offset)) return batches;
+    const guard = this.#options.guard ?? everyRow;
+    const claim = this.#claimOf(first.segment, first.offset, last.offset);
+    const hold = epoch === undefined ? [] : [guard.holdStatement];
+    const results = await this.#ask([...before, claim, ...hold]);
+    const isClaimed = results[before.length]?.rowCount === 1;
+    const held = Number(results[before.length + 1]?.rows[0]?.epoch);
+    if (epoch !== undefined && !(await guard.isHeld(this.#client, held, epoch)))
+      return { fresh: [], isHeld: false };
+    return { fresh: isClaimed ? batches : await this.#claimFresh(batches), isHeld: true };
+  }
+
+  /** Of batches the first of which was stored by an earlier attempt: marks and returns the others. */
+  async #claimFresh(batches: readonly Batch[]): Promise<readonly Batch[]> {
+    const first = (batches[0] as Batch).place;
+    const last = (batches.at(-1) as Batch).place;
     const { rows } = await this.#client.query(readSql('queries/collector_stored'), [this.#id, first.segment]);
     const stored = Number(rows[0]?.stored ?? WHOLE_SEGMENT);
     const fresh = batches.filter(({ place }) => place.offset > stored);
@@ -257,8 +281,22 @@ class DatabaseConnection implements StoreConnection {
   }
 
   async #isClaimed(segment: number, first: number, last: number): Promise<boolean> {
-    const { rowCount } = await this.#client.query(this.#claim, [this.#id, segment, first, last]);
+    const { rowCount } = await this.#client.query(this.#claimOf(segment, first, last));
     return rowCount === 1;
+  }
+
+  #claimOf(segment: number, first: number, last: number): string {
+    return bindLiterals(this.#claim, { collector: this.#id, segment, first, last });
+  }
+
+  #writtenUpTo(horizonUs: number | undefined): string {
+    return bindLiterals(this.#written, { collector: this.#id, horizon: horizonUs ?? null });
+  }
+
+  /** Several statements in one message; a result each. */
+  async #ask(statements: readonly string[]): Promise<QueryResult[]> {
+    const results: unknown = await this.#client.query(statements.join(';\n'));
+    return (Array.isArray(results) ? results : [results]) as QueryResult[];
   }
 
   /** Copies what the server takes, halving what it refuses until the rows to blame stand alone. */

@@ -1,6 +1,7 @@
 /** kw status tells in which times of the last day collectors did not run, or lost values. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { gapTable, readGaps } from '../../../src/lib/collector/gaps.ts';
+import { bindLiterals } from '../../../src/lib/database/literals.ts';
 import { readSql } from '../../../src/lib/packageRoot.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { runKw } from '../../support/runKw.ts';
@@ -25,7 +26,9 @@ const text = (minutesAgo: number) =>
 const sql = (name: string, ...values: unknown[]) => db.client.query(readSql(`queries/${name}`), values);
 async function run(id: string, name: string, from: number, until: number, stopped: boolean): Promise<void> {
   await sql('collector_register', id, name, 'h', '1', us(from), null);
-  await sql('collector_written', id, us(until));
+  await db.client.query(
+    bindLiterals(readSql('queries/collector_written'), { collector: id, horizon: us(until) }),
+  );
   if (stopped) await sql('collector_stopped', id);
 }
 

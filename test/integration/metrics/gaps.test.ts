@@ -2,6 +2,7 @@
 
 import { Parser } from '@oclif/core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { bindLiterals } from '../../../src/lib/database/literals.ts';
 import { databaseAnswer } from '../../../src/lib/metrics/answer.ts';
 import { readRequest, selectionFlags, valueFlags } from '../../../src/lib/metrics/flags.ts';
 import { readSql } from '../../../src/lib/packageRoot.ts';
@@ -51,7 +52,8 @@ describe('gaps', () => {
   }
 
   async function wrote(id: string, upTo: string) {
-    await db.client.query(readSql('queries/collector_written'), [id, Date.parse(`${day}T${upTo}Z`) * 1000]);
+    const values = { collector: id, horizon: Date.parse(`${day}T${upTo}Z`) * 1000 };
+    await db.client.query(bindLiterals(readSql('queries/collector_written'), values));
   }
 
   async function stop(id: string, at: string) {

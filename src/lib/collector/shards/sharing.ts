@@ -233,12 +233,12 @@ export class Sharing {
     return rows === 0 ? undefined : { ...batch, copy, rows };
   }
 
-  /** Whether `epoch` is still the last; learns the newer ones if it is not. */
-  async hold(client: Client, epoch: number): Promise<boolean> {
-    const held = await client.query<{ epoch: number }>(readSql('queries/shards_hold'));
-    const last = Number(held.rows[0]?.epoch);
-    if (last === epoch) return true;
-    this.#compare(last);
+  readonly holdStatement = readSql('queries/shards_hold');
+
+  /** Learns the newer epochs if there are any. */
+  async isHeld(client: Client, held: number, admitted: number): Promise<boolean> {
+    if (held === admitted) return true;
+    this.#compare(held);
     const { rows } = await client.query(readSql('queries/shards_epochs'), [this.#known]);
     await this.#learn(
       client,
