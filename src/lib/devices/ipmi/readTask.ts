@@ -37,12 +37,17 @@ export interface FollowUp {
  * @returns the answer to the command itself
  * @throws IpmiError (rejects) when there is no answer or no session
  */
-export async function readTask(task: ReadTask, bmc: Requester, timeoutMs: number): Promise<Reply> {
-  const startedMs = performance.now();
-  const reply = await bmc.request(task.command, timeoutMs);
-  const more = task.keep(reply);
-  if (more)
-    more.keep(await bmc.request(more.command, Math.max(1, timeoutMs - (performance.now() - startedMs))));
+export function readTask(task: ReadTask, bmc: Requester, timeoutMs: number): Promise<Reply> {
+  const deadlineMs = performance.now() + timeoutMs;
+  // Hardly ever more than this: an async function would cost every reading two promises more.
+  return bmc.request(task.command, timeoutMs).then((reply) => {
+    const more = task.keep(reply);
+    return more ? followUp(reply, more, bmc, deadlineMs) : reply;
+  });
+}
+
+async function followUp(reply: Reply, more: FollowUp, bmc: Requester, deadlineMs: number): Promise<Reply> {
+  more.keep(await bmc.request(more.command, Math.max(1, deadlineMs - performance.now())));
   return reply;
 }
 
