@@ -48,6 +48,7 @@ export async function testCollector(
         flushIntervalMs: 1000,
         batchRows: 10_000,
         phaseGridMs: 50,
+        nice: 0,
         shards: 'off',
       },
       limits: { maxPastUs: DEFAULT_MAX_PAST_US, maxFutureUs: DEFAULT_MAX_FUTURE_US, labelSetsPerDay: 10_000 },

@@ -24,6 +24,7 @@ import { watchConfig } from './configWatcher.ts';
 import type { CollectorIdentity } from './databaseStore.ts';
 import { type Endpoint, openEndpoint } from './endpoint.ts';
 import { type HeldIdentity, holdIdentity } from './identity.ts';
+import { raisePriority } from './priority.ts';
 import { selfMetrics } from './selfMetrics.ts';
 import { ServerClock } from './shards/serverClock.ts';
 import type { SharingOptions } from './shards/sharing.ts';
@@ -63,7 +64,8 @@ const SCHEMA_CHECK_MS = 5_000;
 
 /** Resolves when the collector has ended, to the values that it stored and lost. */
 export async function runDaemon(options: DaemonOptions): Promise<{ stored: number; lost: number }> {
-  const { database, logger, takeOver, settings, version } = options;
+  const { database, logger, takeOver, settings, version, once } = options;
+  if (!once) raisePriority(settings.collector.nice);
   const databaseOffsetUs = await checkDatabase(database, logger);
   if (!takeOver) {
     const held = await holdIdentity(settings.dataFolder, options.identityName);

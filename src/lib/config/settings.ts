@@ -99,6 +99,7 @@ function combine(flags: SettingsFlags, around: Surroundings, file: FileSettings 
       flushIntervalMs: file?.collector?.flushIntervalMs ?? 1000,
       batchRows: file?.collector?.batchRows ?? 10_000,
       phaseGridMs: file?.collector?.phaseGridMs ?? 50,
+      nice: file?.collector?.nice ?? -5,
       shards: file?.collector?.shards ?? 'auto',
     },
     spool: {

@@ -205,7 +205,7 @@ function readCredentials(fields: Fields): Settings['credentials'] | undefined {
 
 function readCollector(fields: Fields): FileSettings['collector'] {
   const map = fields.map('collector');
-  map?.refuseUnknown(['name', 'buffer', 'flush_interval', 'batch_rows', 'phase_grid', 'shards']);
+  map?.refuseUnknown(['name', 'buffer', 'flush_interval', 'batch_rows', 'phase_grid', 'nice', 'shards']);
   return (
     map &&
     defined({
@@ -214,6 +214,7 @@ function readCollector(fields: Fields): FileSettings['collector'] {
       flushIntervalMs: map.duration('flush_interval', 50, 60_000),
       batchRows: map.integer('batch_rows', 1, 1_000_000),
       phaseGridMs: map.duration('phase_grid', 1, 1000),
+      nice: map.integer('nice', -20, 19),
       shards: readShards(map),
     })
   );

@@ -37,6 +37,8 @@ export interface Settings {
     readonly flushIntervalMs: number;
     readonly batchRows: number;
     readonly phaseGridMs: number;
+    /** Priority of the process, -20 to 19, where the system allows it. */
+    readonly nice: number;
     /**
      * Whether other collectors read a part of the devices: `auto` with those that are configured to, `off` with none; a
      * list of devices: these and no others, as long as this one lives.

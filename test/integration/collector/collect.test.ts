@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -74,6 +75,18 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
 
   function writeMetrics(file: string, ...entries: string[]): void {
     writeFileSync(join(folder, 'metrics.d', file), entries.join(''));
+  }
+
+  /** Of a collector that this process starts. */
+  function raisedPriority(): number {
+    if (getPriority() !== 0) return getPriority();
+    try {
+      setPriority(-1);
+    } catch {
+      return 0;
+    }
+    setPriority(0);
+    return -5;
   }
 
   function collect(...args: string[]): Collecting {
@@ -163,6 +176,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
       const running = collect();
       await started(running);
       await sleep(2_500);
+      expect(getPriority(running.child.pid as number)).toBe(raisedPriority());
       expect(await running.end(signal)).toBe(0);
       const { stored } = running.log().at(-1) as unknown as { stored: number };
       const counts = Object.values(await rows());

@@ -45,6 +45,7 @@ describe('settings', () => {
           flushIntervalMs: 1000,
           batchRows: 10_000,
           phaseGridMs: 50,
+          nice: -5,
           shards: 'auto',
         },
         pushSpool: {},
@@ -86,7 +87,7 @@ log_level: WARNING
 listen: "[::1]:9000"
 credentials:
   bmc: {user: root, password: "\${env:BMC}"}
-collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms, shards: [pdu-1, "pdu-[2-9]"]}
+collector: {name: east, buffer: 64MB, flush_interval: 500ms, batch_rows: 500, phase_grid: 5ms, nice: 3, shards: [pdu-1, "pdu-[2-9]"]}
 spool: {enabled: false, folder: var/spool, max_bytes: 2GiB, max_age: 7d, drain_share: 0.25}
 push_spool: {max_bytes: 2GiB}
 limits: {max_past: 2y, max_future: 10m, label_sets_per_day: 7}
@@ -125,6 +126,7 @@ server:
         flushIntervalMs: 500,
         batchRows: 500,
         phaseGridMs: 5,
+        nice: 3,
         shards: ['pdu-1', 'pdu-[2-9]'],
       },
       spool: {
@@ -313,7 +315,7 @@ describe('a mistake in kw.yaml', () => {
     ],
     [
       'collector: {batch: 1}',
-      '1:13: error: unknown key "batch" (known keys: name, buffer, flush_interval, batch_rows, phase_grid, shards)',
+      '1:13: error: unknown key "batch" (known keys: name, buffer, flush_interval, batch_rows, phase_grid, nice, shards)',
     ],
     ...['{x: 1}', 'some', '[]', '[1]', '[a, ""]'].map((wrong): [string, string] => [
       `collector: {shards: ${wrong}}`,
