@@ -135,7 +135,7 @@ describe.each(testFlavours)('kw push --spool to %s', (flavour) => {
       refusals: [],
       removed_labels: 0,
     });
-    const nothing = 'stored 0 values: the input had none, and none waited in the spool\n';
+    const nothing = 'stored 0 values: the input had none, and none waited to be sent there\n';
     expect(await push()).toEqual({ stdout: '', stderr: nothing, code: 0 });
     expect(await values()).toEqual([1, 2, 3]);
     expect(segments()).toEqual([]);
