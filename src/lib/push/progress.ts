@@ -81,7 +81,9 @@ export class PushProgress {
   }
 
   #nothing(): string {
-    return this.#verb === 'kept' ? 'the input had none, and none waited to be sent there' : 'the input had none';
+    return this.#verb === 'kept'
+      ? 'the input had none, and none waited to be sent there'
+      : 'the input had none';
   }
 
   #refusal({ line, reason }: Refusal): void {

@@ -65,6 +65,7 @@ export async function pushStream(
         if (reader === undefined) {
           const text = line.bytes.toString('utf8');
           if (text.trim() === '') continue;
+          refuseCompressed(line.bytes);
           const format = options.format ?? guessFormat(options.fileName, text);
           reader = rowReader(format, { defaults: options.defaults, timeZone: options.timeZone });
         }
@@ -73,6 +74,12 @@ export async function pushStream(
     }
     for (const row of reader?.end() ?? []) await run.add(row);
   });
+}
+
+/** What `kw export` writes to a name in .gz: by its first two bytes (RFC 1952, section 2.3.1). */
+function refuseCompressed(bytes: Uint8Array): void {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return;
+  throw new KwError('the input is compressed', { code: 'PUSH_FORMAT', hint: 'write zcat FILE | kw push' });
 }
 
 /** Fails at the interrupt instead of ending, so that nobody takes the piece of a line before it for a line. */

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../../src/lib/database/connection.ts';
@@ -111,7 +112,7 @@ describe.each(testFlavours)('on %s', (flavour) => {
     ]);
   });
 
-  it('says that an input was empty, and that a file in the place of the metric is none', async () => {
+  it('says that an input was empty or is compressed, and that a file in the place of the metric is none', async () => {
     const empty = { stdout: '', stderr: 'stored 0 values: the input had none\n', code: 0 };
     expect(await kw(['push', 'm'], { input: '\n' })).toEqual(empty);
     const { folder, remove } = temporaryFolder();
@@ -123,6 +124,12 @@ describe.each(testFlavours)('on %s', (flavour) => {
       expect(stderr).toContain(`is a file, and what stands there is the name of a metric`);
       expect(stderr).toContain(`write kw push --file ${file};`);
       expect((await kw(['push', file, '2'])).stderr).toBe('stored 1 value\n');
+      writeFileSync(`${file}.gz`, gzipSync('value\n1\n'));
+      expect(await kw(['push', 'm', '--format', 'csv', '--file', `${file}.gz`])).toEqual({
+        stdout: '',
+        stderr: 'kw: the input is compressed\n    write zcat FILE | kw push\n',
+        code: 1,
+      });
     } finally {
       remove();
     }
