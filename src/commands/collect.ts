@@ -11,7 +11,7 @@ export default class Collect extends KwCommand {
     'database is away. Optional metrics are read while they are enabled (kw enable). A changed file or SIGHUP reloads the ' +
     'configuration. Ctrl-C stops reading, writes what was read and ends; a second one ends at once. ' +
     'SIGUSR2 has a new process take over without a missed interval, for a new version of kw; --take-over does that by hand. ' +
-    'Without a configured database the embedded one is started.';
+    'Without a configured database the embedded one is started. --dry-run --once exits with 1 when nothing could be read.';
   static override examples = [
     '<%= config.bin %> collect',
     '<%= config.bin %> collect --dry-run --once --only pdu-1',

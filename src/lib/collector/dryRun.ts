@@ -3,6 +3,7 @@ import type { MetricEntry } from '../config/model.ts';
 import type { Settings } from '../config/settingsModel.ts';
 import { TemplateCache } from '../database/rowEncoder.ts';
 import type { Problem } from '../devices/driver.ts';
+import { EXIT_FAILURE } from '../errors.ts';
 import { timestampProblem } from '../limits.ts';
 import { printable } from '../printable.ts';
 import type { Sample } from '../sample.ts';
@@ -92,22 +93,33 @@ interface Printer {
   logToStderr(format: string, text: string): void;
 }
 
-/** Prints what would be stored until a signal, the end of the output, or the end of every stream. */
+/**
+ * Prints what would be stored until a signal, the end of the output, or the end of every stream. With `once` the exit code
+ * is 1 when no device gave anything, as that of `kw device probe`.
+ */
 export async function printDryRun(
   { entries, settings, once, json }: Pick<DryRunOptions, 'entries' | 'settings' | 'once'> & { json: boolean },
   printer: Printer,
 ): Promise<void> {
+  const counts = { samples: 0, problems: 0 };
   const run = await dryRun({
     entries,
     settings,
     once,
-    onSample: (sample) => printer.log('%s', json ? sampleJson(sample) : sampleLine(sample)),
-    onProblem: (message) => printer.logToStderr('%s', message),
+    onSample: (sample) => {
+      counts.samples++;
+      printer.log('%s', json ? sampleJson(sample) : sampleLine(sample));
+    },
+    onProblem: (message) => {
+      counts.problems++;
+      printer.logToStderr('%s', message);
+    },
   });
   process.once('SIGINT', run.stop);
   process.once('SIGTERM', run.stop);
   process.stdout.once('error', run.stop);
   await run.finished;
+  if (once && counts.samples === 0 && counts.problems > 0) process.exitCode = EXIT_FAILURE;
 }
 
 function problemOf(

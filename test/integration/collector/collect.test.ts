@@ -154,6 +154,15 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined))('kw collect', () =
       labels: {},
     });
     expect(await rows()).toEqual({});
+    const nothing =
+      '- {name: dead_watt, device_id: dead, url: "snmp://public@127.0.0.1:1/1.3", update_every: 1000}\n';
+    writeMetrics('dead.yaml', nothing);
+    const dead = await runKw(['collect', '--dry-run', '--once', '--only', 'dead'], { env });
+    expect(dead).toMatchObject({
+      stdout: '',
+      stderr: expect.stringMatching(/^dead: 127\.0\.0\.1:1: /),
+      code: 1,
+    });
   });
 
   it('refuses devices that are not configured, and names a near one', async () => {
