@@ -70,6 +70,8 @@ export default class SpoolDrain extends KwCommand {
     const spools: DrainResult[] = [];
     const running: string[] = [];
     try {
+      // A server takes these, and not what waits for a database: that is told behind them.
+      if (named === undefined && waiting.length > 0 && hasPushed) await this.#drainPushed(settings);
       for (const report of waiting) {
         if (abort.signal.aborted) break;
         const database = named ?? (await resolveDatabase(settings));

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../../src/lib/database/connection.ts';
+import { Spool } from '../../../src/lib/spool/spool.ts';
 import { onlyOn, type TestDatabase, targetOf, testDatabase, testFlavours } from '../../support/database.ts';
 import { type HttpProxy, httpProxy } from '../../support/httpProxy.ts';
 import { type KwResult, runKw } from '../../support/kw.ts';
@@ -117,6 +118,16 @@ describe.each(testFlavours)('kw push --spool to kw serve on %s', (flavour) => {
     expect(drained.code).toBe(0);
     expect(JSON.parse(drained.stdout)).toMatchObject({ pushed: { stored: 1, refused: 0, waiting: 0 } });
     expect(await stored()).toEqual(['node-1 1 alice']);
+    // Beside readings of a collector, which need a database.
+    await push(['m', '2', '--device', 'node-1'], { KW_TOKEN: `${token}x` });
+    const ownerId = '6f1b1d2e-0c9a-4f7e-8a55-0d6a3c1f9b20';
+    const spool = await Spool.open(join(folder, 'collector/spool'), { ownerId });
+    await spool.append({ rows: 1, meta: 0, payload: Buffer.alloc(100) });
+    await spool.close();
+    const both = await drain(env);
+    expect(both.code).toBe(1);
+    expect(both.stdout + both.stderr).toContain('this command needs a database');
+    expect(await stored()).toEqual(['node-1 1 alice', 'node-1 2 alice']);
   });
 
   it('takes values of a job that is over, of its nodes and its time, and no others', async () => {
