@@ -87,7 +87,10 @@ export async function findJob(client: Client, ref: JobRef, ask = true): Promise<
     });
   }
   if (first === undefined)
-    throw new KwError(`there is no job ${ref.text}`, { code: 'NO_SUCH_JOB', hint: 'see kw job list --all' });
+    throw new KwError(`there is no job ${ref.text}`, {
+      code: 'NO_SUCH_JOB',
+      hint: 'jobs are known from their start on: see kw job list --all',
+    });
   if (others.length > 0) throw ambiguousJob(ref, [first, ...others]);
   return first;
 }

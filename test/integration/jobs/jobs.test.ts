@@ -255,7 +255,7 @@ describe('the commands', () => {
   it('fail with one sentence', async () => {
     expect(await kw('job', 'show', '--job', '99')).toEqual({
       stdout: '',
-      stderr: 'kw: there is no job 99\n    see kw job list --all\n',
+      stderr: 'kw: there is no job 99\n    jobs are known from their start on: see kw job list --all\n',
       code: 1,
     });
     expect(await kw('job', 'start', '--job', '1', '--nodes', 'n[1-')).toEqual({

@@ -167,7 +167,7 @@ describe.each(testFlavours)('selection on %s', (flavour) => {
     expect(await query('--job', '99')).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: 'kw: there is no job 99\n    see kw job list --all\n',
+      stderr: 'kw: there is no job 99\n    jobs are known from their start on: see kw job list --all\n',
     });
   });
 

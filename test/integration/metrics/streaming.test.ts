@@ -202,7 +202,7 @@ describe.each(testFlavours)('streams on %s', (flavour) => {
     expect(failed).toEqual({
       code: 1,
       stdout: '',
-      stderr: 'kw: there is no job 8\n    see kw job list --all\n',
+      stderr: 'kw: there is no job 8\n    jobs are known from their start on: see kw job list --all\n',
     });
     expect(readdirSync(folder)).toEqual([]);
   });

@@ -417,12 +417,34 @@ describe.skipIf(skipped)('jobs of Slurm', () => {
     expect(await query("SELECT kind, state FROM kw.job_sources WHERE name = 'slurm'")).toEqual([
       { kind: 'slurm', state: 'away' },
     ]);
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const asReader = (...args: string[]) => runKw(args, { env: { KW_DATABASE_URL: db.url, TZ: 'UTC' } });
+    const notAsked = /the job source slurm cannot be asked since \S+ \S+: (squeue|scontrol): /;
+    const [ofJob, unknown, list, sources] = await Promise.all([
+      asReader('query', '--job', String(job), '--format', 'csv'),
+      asReader('query', '--job', '999999'),
+      asReader('job', 'list'),
+      asReader('job', 'source', 'list'),
+    ]);
+    expect(ofJob.stdout).toContain('wattmetre_power_watt');
+    expect(ofJob.stderr).toMatch(notAsked);
+    expect(ofJob.stderr).toContain('this is what kw saw of the job itself');
+    expect(unknown.stderr).toMatch(/^kw: no job 999999 is known here, and /);
+    expect(unknown.stderr).toMatch(notAsked);
+    expect(list.stdout).toMatch(new RegExp(`\nslurm:${job} `));
+    expect(list.stderr).toMatch(notAsked);
+    expect(sources.stdout).toMatch(/\nslurm +slurm +away /);
+    expect(sources.stderr).toMatch(
+      /^warning: the job source slurm cannot be reached, last heard of .* ago: /,
+    );
+    const endS = (await known(job)).map((line) => Number(line.split(' ')[2]) + 4);
+    await waitUntil(() => Date.now() / 1000 > (endS[0] ?? 0));
     await slurm.startController();
     await slurm.waitFor(job, 'COMPLETED');
     await expectAsSlurmSays({ [job]: ['wattmetre.*'] });
     expect(await promoted()).toEqual([]);
     expect(await query("SELECT state FROM kw.job_sources WHERE name = 'slurm'")).toEqual([{ state: 'ok' }]);
+    expect((await asReader('query', '--job', String(job), '--format', 'csv')).stderr).not.toContain('slurm');
+    expect((await asReader('job', 'source', 'list')).stdout).toMatch(/\nslurm +slurm +ok /);
   });
 
   test('a comment that is made to break things does not, and a dry run changes nothing', async () => {
