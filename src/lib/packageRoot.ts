@@ -1,5 +1,5 @@
 /** Where kw is installed: the folder with package.json, sql/ and examples/. The same for sources and bundle. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -27,4 +27,11 @@ export function readSql(name: string): string {
     statements.set(name, text);
   }
   return text;
+}
+
+/** Reads every statement now: for a process that is to live on while another version of kw is installed in its place. */
+export function readAllSql(): void {
+  for (const file of readdirSync(join(packageRoot(), 'sql', 'queries'))) {
+    if (file.endsWith('.sql')) readSql(`queries/${file.slice(0, -'.sql'.length)}`);
+  }
 }

@@ -14,7 +14,7 @@ import { checkSchema } from '../database/migrate.ts';
 import { KwError } from '../errors.ts';
 import { expandHostList } from '../jobs/hostList.ts';
 import type { Logger } from '../logger.ts';
-import { readSql } from '../packageRoot.ts';
+import { readAllSql, readSql } from '../packageRoot.ts';
 import { firstSignal } from '../signals.ts';
 import { systemdNotifier } from '../systemd.ts';
 import { nowUs } from '../time.ts';
@@ -66,6 +66,7 @@ const SCHEMA_CHECK_MS = 5_000;
 export async function runDaemon(options: DaemonOptions): Promise<{ stored: number; lost: number }> {
   const { database, logger, takeOver, settings, version, once } = options;
   if (!once) raisePriority(settings.collector.nice);
+  readAllSql();
   const databaseOffsetUs = await checkDatabase(database, logger);
   if (!takeOver) {
     const held = await holdIdentity(settings.dataFolder, options.identityName);

@@ -11,6 +11,7 @@ import type { Settings } from '../config/settingsModel.ts';
 import type { DatabaseTarget } from '../database/connection.ts';
 import { KwError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { readAllSql } from '../packageRoot.ts';
 import { firstSignal } from '../signals.ts';
 import { systemdNotifier } from '../systemd.ts';
 import { buildApp } from './app.ts';
@@ -40,6 +41,7 @@ const DRAIN_MS = 10_000;
  */
 export async function runServer(options: ServeOptions): Promise<void> {
   const { settings, database, logger, version } = options;
+  readAllSql();
   const login = await checkServerDatabase(database);
   if (login.become && !database.embedded) {
     logger.warn(
