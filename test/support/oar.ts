@@ -64,6 +64,7 @@ export interface Oar {
   /** What OAR itself says of these jobs. */
   stat(...jobs: readonly number[]): Promise<OarJob[]>;
   stopDatabase(): Promise<void>;
+  /** Unless it runs. */
   startDatabase(): Promise<void>;
   /** Its processes take connections and bytes, and answer nothing. */
   freezeDatabase(): void;
@@ -182,7 +183,8 @@ export async function startOar({ nodes, cores = 1, settings = {} }: OarOptions):
       await endProcess(database, 5_000);
     },
     async startDatabase() {
-      database = await startPostgres(postgres, folder, port);
+      const hasEnded = database.exitCode !== null || database.signalCode !== null;
+      if (hasEnded) database = await startPostgres(postgres, folder, port);
     },
     freezeDatabase: () => signalAll(join(folder, 'data'), 'SIGSTOP'),
     thawDatabase: () => signalAll(join(folder, 'data'), 'SIGCONT'),

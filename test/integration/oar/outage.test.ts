@@ -2,7 +2,7 @@
  * OAR's database stops, freezes, is locked or is not what it was, in the middle of a job: collection, reading and what
  * is enabled go on, kw says how it is, and states are repaired afterwards.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pduEntries, type TestCollector, testCollector } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { hasOar, type Oar, startOar } from '../../support/oar.ts';
@@ -70,7 +70,20 @@ describe.skipIf(skipped)('a job of OAR', { timeout: 180_000 }, () => {
     await waitUntil(async () => (await promoted()).length === 1);
     const enabledS = Date.now() / 1000;
     await waitUntil(async () => (await newest('wattmetre_power_watt')) > enabledS);
+    // OAR says that it is about to launch the job first; what kw says in an outage is what it saw last.
+    await waitUntil(async () => (await seen(job))[0]?.state === 'Running');
   });
+  afterEach(async () => {
+    oar.thawDatabase();
+    await oar.startDatabase();
+  });
+
+  /** What kw knows of the job without OAR. */
+  const seen = (id: number) =>
+    query(
+      `SELECT state, extract(epoch FROM stop_time)::int AS stop FROM kw.nodetime_local WHERE source = 'oar' AND job_id = $1`,
+      id,
+    );
 
   /** Seconds since the epoch, 0 for none. */
   const newest = async (metric: string) =>
@@ -170,12 +183,7 @@ describe.skipIf(skipped)('a job of OAR', { timeout: 180_000 }, () => {
     await oar.cancel(job);
     await waitUntil(async () => (await promoted()).length === 0);
     const [said] = await oar.stat(job);
-    expect(
-      await query(
-        `SELECT state, extract(epoch FROM stop_time)::int AS stop FROM kw.nodetime_local WHERE source = 'oar' AND job_id = $1`,
-        job,
-      ),
-    ).toEqual([{ state: said?.state, stop: said?.stopTime }]);
+    expect(await seen(job)).toEqual([{ state: said?.state, stop: said?.stopTime }]);
     job = 0;
   });
 
