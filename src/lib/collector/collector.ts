@@ -363,6 +363,7 @@ export class Collector {
       lost: counters.rowsLost,
       refusals: this.#complaints.reasons(),
       targets: this.fleet.targets.size,
+      flushIntervalMs: this.#settings.collector.flushIntervalMs,
       clockSteps: this.#wallClock.steps,
       clockCorrectionS: Math.round(this.#wallClock.correctionUs / 1e6),
       reloads: this.#reloads.taken,

@@ -62,7 +62,7 @@ export function gapTable(
     (all ? gaps : gaps.slice(0, FEW)).map(({ collector, from, until, values, cause }) => [
       collector,
       local(from),
-      until === null ? '-' : local(until),
+      until === null ? 'not yet' : local(until),
       values === null ? '-' : String(values),
       WORDS[cause],
     ]),

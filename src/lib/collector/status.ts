@@ -67,6 +67,8 @@ export interface CollectorCounters {
   /** Why values were refused, most frequent first. */
   readonly refusals: Readonly<Record<string, number>>;
   readonly targets: number;
+  /** The database hears of the collector at least so often, or every 20 s. */
+  readonly flushIntervalMs: number;
   readonly clockSteps: number;
   /** Seconds that timestamps are corrected by, to the database's clock; 0 unless the clocks are far apart. */
   readonly clockCorrectionS: number;

@@ -20,8 +20,6 @@ import type {
   StatusReport,
 } from './statusReport.ts';
 
-/** A collector speaks to the database every second. */
-const SILENT_AFTER_S = 30;
 const ENDPOINT_TIMEOUT_MS = 2_000;
 
 /**
@@ -139,20 +137,19 @@ interface CollectorRow {
   stopped_us: number | null;
   written_us: number | null;
   reported_us: number | null;
-  age_s: number;
+  silent: boolean;
   lag_s: number | null;
   counters: CollectorReport['counters'];
   endpoint: string | null;
 }
 
 function collectorOf(row: CollectorRow): CollectorReport {
-  const silent = row.age_s > SILENT_AFTER_S;
   return {
     id: row.id,
     name: row.name,
     host: row.host,
     version: row.version,
-    state: row.stopped_us !== null ? 'stopped' : silent ? 'silent' : 'running',
+    state: row.stopped_us !== null ? 'stopped' : row.silent ? 'silent' : 'running',
     started_at: formatUtc(row.started_us),
     seen_at: formatUtc(row.seen_us),
     stopped_at: time(row.stopped_us),

@@ -42,7 +42,10 @@ export function statusText(
         'MISSED',
         ...(old ? ['AS OF'] : []),
       ],
-      report.collectors.map((collector) => [...collectorRow(collector), ...(old ? [age(collector)] : [])]),
+      report.collectors.map((collector) => [
+        ...collectorRow(collector, nowUs),
+        ...(old ? [age(collector)] : []),
+      ]),
       width,
     ),
   ];
@@ -122,12 +125,16 @@ function spoolRow({ name, counters: { spool } }: CollectorReport): string[] {
   ];
 }
 
-function collectorRow({ name, host, state, lag_seconds, counters }: CollectorReport): string[] {
+function collectorRow(
+  { name, host, state, lag_seconds, seen_at, counters }: CollectorReport,
+  nowUs: number,
+): string[] {
+  const silence = formatAge(Math.max(0, nowUs - (timeUs(seen_at) ?? nowUs)));
   const count = (value: number | undefined) => String(value ?? 0);
   return [
     name,
     host,
-    state,
+    state === 'silent' ? `silent for ${silence}` : state,
     state !== 'running' || lag_seconds === null ? '-' : `${lag_seconds.toFixed(1)} s`,
     count(counters.read),
     count(counters.stored),

@@ -67,13 +67,32 @@ it('lists how each gap came about and ended, and what was lost', async () => {
     new RegExp(
       [
         '^GAP OF +FROM +UNTIL +VALUES LOST +BECAUSE',
-        `c2 +${time} +- +- +it is not heard of`,
+        `c2 +${time} +not yet +- +it is not heard of`,
         `c1 +${time} +${time} +4711 +the spool was full`,
         `c1 +${time} +${time} +- +it was stopped`,
         `c1 +${time} +${time} +- +it was killed, or its machine was$`,
       ].join('\\n'),
     ),
   );
+});
+
+it('calls a collector silent when it is not heard of for longer than it keeps quiet itself', async () => {
+  await db.client.query('DELETE FROM kw.collectors');
+  for (const [id, name, flushIntervalMs] of [
+    [C1, 'each second', 1_000],
+    [C2, 'each minute', 60_000],
+  ] as const) {
+    await run(id, name, 10, 0, false);
+    await db.client.query(
+      "UPDATE kw.collectors SET seen_at = now() - interval '20 s', counters = $2 WHERE collector_id = $1",
+      [id, { flushIntervalMs }],
+    );
+  }
+  const env = { KW_DATABASE_URL: db.url, KW_LISTEN: 'off', TZ: 'UTC' };
+  const { stdout } = await runKw(['status'], { env });
+  expect(stdout).toMatch(/\neach minute +h +running .*\neach second +h +silent for 2\d s /);
+  const open = (await readGaps(db.client)).filter(({ until }) => until === null);
+  expect(open.map(({ collector, cause }) => [collector, cause])).toEqual([['each second', 'silent']]);
 });
 
 it('shows the latest ten unless all are asked for', async () => {
