@@ -104,7 +104,7 @@ export default class SpoolDrain extends KwCommand {
           const left = countText(totalsOf(report).waitingValues);
           this.logToStderr(
             '%s',
-            `${folder}: its collector runs and stores them by itself; ${left} values wait`,
+            `${folder}: its collector runs and stores them by itself, as soon as its database takes them (kw status says whether it does); ${left} values wait`,
           );
         }
       }

@@ -177,7 +177,9 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined)).each(testFlavours)
       const drainEnv = { ...env, KW_DATABASE_URL: db.url };
       const busy = await runKw(['spool', 'drain'], { env: drainEnv });
       expect(busy.code).toBe(0);
-      expect(busy.stderr).toMatch(/its collector runs and stores them by itself; \d+ values wait$/m);
+      expect(busy.stderr).toMatch(
+        /its collector runs and stores them by itself, as soon as its database takes them \(kw status says whether it does\); \d+ values wait$/m,
+      );
       await first.end('SIGKILL');
       const away = await runKw(['spool', 'drain'], { env });
       expect(away.code).not.toBe(0);
