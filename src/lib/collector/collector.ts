@@ -619,6 +619,7 @@ export class Collector {
       lanes,
       runUs: identity.startedAtUs,
       store: new DatabaseStore(database, identity, {
+        ends: spool?.ends,
         guard,
         setAside: spool && ((refused) => this.#setAside(spool, refused)),
       }),

@@ -5,6 +5,7 @@ import type { SpoolEvents } from '../spool/model.ts';
 import { Spool } from '../spool/spool.ts';
 import { formatUtc } from '../time.ts';
 import { Losses } from './losses.ts';
+import { OrderlyEnds } from './orderlyEnds.ts';
 import type { RefusedRow } from './store.ts';
 
 /** Where the spool of an identity of this machine is. */
@@ -31,11 +32,14 @@ export class CollectorSpool {
   readonly spool: Spool;
   /** What was lost and is not told to the database yet. */
   readonly losses: Losses;
+  /** Of earlier runs, and not told to the database yet. */
+  readonly ends: OrderlyEnds;
   readonly #listen: (listener: SpoolEvents) => void;
 
   private constructor(spool: Spool, listen: (listener: SpoolEvents) => void) {
     this.spool = spool;
     this.losses = new Losses(join(spool.folder, 'losses.json'));
+    this.ends = new OrderlyEnds(join(spool.folder, 'ends.json'));
     this.#listen = listen;
   }
 

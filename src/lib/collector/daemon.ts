@@ -296,6 +296,8 @@ async function stop(
     return collector.isSafe ? 0 : DRAIN_AWAY_MS;
   };
   const lost = await collector.stop(patienceMs, once ? DRAIN_MS : given && 0);
+  if (collector.writer.awayMs !== undefined)
+    spool?.ends.add({ runUs: collector.identity.startedAtUs, endUs: collector.nowUs() });
   const { stored, spool: spooled } = collector.counters();
   const waiting = spooled?.waiting ?? 0;
   if (lost > 0) logger.error({ stored, lost }, `${lost} values could not be written and are lost`);

@@ -12,6 +12,7 @@ import type { Place } from '../spool/model.ts';
 import type { Batch } from './batch.ts';
 import { type BatchGuard, everyRow } from './batchGuard.ts';
 import { type Loss, WHOLE_SEGMENT } from './losses.ts';
+import type { OrderlyEnds } from './orderlyEnds.ts';
 import type { BatchStore, LedgerState, Outcome, RefusedRow, StoreConnection, Work } from './store.ts';
 import { remedyFor } from './writeErrors.ts';
 
@@ -52,6 +53,8 @@ export interface DatabaseStoreOptions {
   /** What a collector left behind is stored in its name; it does not run. */
   readonly isDrain?: boolean | undefined;
   readonly guard?: BatchGuard | undefined;
+  /** Of earlier runs, to be told. */
+  readonly ends?: OrderlyEnds | undefined;
   /** Keeps rows that the server refuses, before the rest of their batch is committed. */
   readonly setAside?: ((refused: readonly RefusedRow[]) => Promise<void>) | undefined;
 }
@@ -84,6 +87,7 @@ export class DatabaseStore implements BatchStore {
         const values = [id, name, host, version, startedAtUs, endpoint];
         await client.query(readSql('queries/collector_register'), values);
       }
+      await tellEnds(client, id, this.#options.ends);
       const { rows } = await client.query(readSql('queries/collector_ledger'), [id]);
       const { floor, segments } = rows[0] as { floor: number | null; segments: Place[] };
       const ledger = { floor: floor ?? undefined, places: segments };
@@ -100,6 +104,13 @@ export class DatabaseStore implements BatchStore {
 /** Drops the socket: `end` would wait for an answer. What waits for one is rejected. */
 export function destroyClient(client: Client): void {
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+async function tellEnds(client: Client, id: string, ends: OrderlyEnds | undefined): Promise<void> {
+  for (const end of ends?.untold ?? []) {
+    const { rows } = await client.query(readSql('queries/collector_ended'), [id, end.runUs, end.endUs]);
+    if (rows[0]?.runs > 0) ends?.told(end);
+  }
 }
 
 class DatabaseConnection implements StoreConnection {
@@ -158,6 +169,8 @@ class DatabaseConnection implements StoreConnection {
 
   async close(): Promise<void> {
     if (!this.#options.isDrain) await this.#client.query(readSql('queries/collector_stopped'), [this.#id]);
+    // A run that never had a database is known only now that what it read is stored.
+    await tellEnds(this.#client, this.#id, this.#options.ends);
     await this.#client.end();
   }
 

@@ -133,6 +133,7 @@ function drain(
     runUs: startedAtUs,
     store: new DatabaseStore(of.database, identity, {
       isDrain: true,
+      ends: spool.ends,
       setAside: (refused) => spool.setAside(refused),
     }),
     events: { onAway: () => {}, onBack: () => {}, onRefused: () => {} },

@@ -6,7 +6,7 @@ import { parseValue } from '../devices/prometheus/numbers.ts';
 import { EXIT_USAGE, KwError, systemWords } from '../errors.ts';
 import { labelsProblem, nameProblem } from '../limits.ts';
 import type { Labels } from '../sample.ts';
-import { nowUs, parseTimeUs } from '../time.ts';
+import { checkTimeZone, nowUs, parseTimeUs } from '../time.ts';
 import type { PushFormat } from './formats.ts';
 import type { PushProgress } from './progress.ts';
 import { type PushReport, pushNothing, pushRow, pushStream } from './push.ts';
@@ -37,6 +37,7 @@ export function readPushRequest(
   stdin: NodeJS.ReadStream = process.stdin,
 ): PushRequest {
   const { metric, value, file, timeZone } = request;
+  if (timeZone !== undefined) checkTimeZone(timeZone);
   const now = nowUs();
   const defaults: PushDefaults = {
     timestampUs: request.at === undefined ? now : parseTimeUs(request.at, { nowUs: now, timeZone }),

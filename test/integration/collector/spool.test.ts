@@ -120,7 +120,7 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined)).each(testFlavours)
       return existsSync(spool) ? readdirSync(spool).filter((name) => name.endsWith('.seg')) : [];
     };
 
-    it('keeps what was read while the database is away through kill -9, and stores it once', async () => {
+    it('keeps what was read while the database is away through kill -9 and an orderly end, and stores it once', async () => {
       const first = collect();
       await started(first);
       await expect.poll(async () => (await stored()).rows, { timeout: 10_000 }).toBeGreaterThan(OUTLETS);
@@ -130,11 +130,11 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined)).each(testFlavours)
       expect(segments()).not.toEqual([]);
       const before = await stored();
 
-      // Again without a database: the spool of the first run stays as it is.
+      // Again without a database, and stopped in order: the spool of the first run stays as it is.
       const second = collect();
       await started(second);
       await sleep(3_000);
-      await second.end('SIGKILL');
+      expect(await second.end('SIGTERM')).toBe(0);
       expect(await stored()).toEqual(before);
 
       await proxy.heal();
@@ -154,13 +154,13 @@ describe.skipIf(skipUnless('snmpd', snmpdPath !== undefined)).each(testFlavours)
         `SELECT r.is_last, (SELECT count(*)::int FROM kw.metrics m WHERE m.timestamp >= r.started_at
            AND m.timestamp < coalesce((SELECT min(n.started_at) FROM kw.collector_runs n WHERE n.started_at > r.started_at), 'infinity')
            AND m.timestamp > r.written_up_to) AS beyond,
-         extract(epoch FROM r.written_up_to - r.started_at)::float8 > 1.5 AS is_long
+         extract(epoch FROM r.written_up_to - r.started_at)::float8 > 1.5 AS is_long, r.stopped_at IS NOT NULL AS stopped
        FROM kw.collector_runs r ORDER BY r.started_at`,
       );
       expect(runs).toEqual([
-        { is_last: false, beyond: 0, is_long: true },
-        { is_last: false, beyond: 0, is_long: true },
-        { is_last: true, beyond: 0, is_long: true },
+        { is_last: false, beyond: 0, is_long: true, stopped: false },
+        { is_last: false, beyond: 0, is_long: true, stopped: true },
+        { is_last: true, beyond: 0, is_long: true, stopped: true },
       ]);
       const { stderr } = await runKw(['query', '--device', 'pdu-1', '--format', 'csv', '--from', '-1m'], {
         env: { KW_DATABASE_URL: db.url },

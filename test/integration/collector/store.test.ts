@@ -1,12 +1,15 @@
 /** Batches into a real database: exactly once, whatever becomes of the connection. */
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Batch, BatchBuilder, type ClosedBatch } from '../../../src/lib/collector/batch.ts';
 import { type CollectorIdentity, DatabaseStore } from '../../../src/lib/collector/databaseStore.ts';
+import { OrderlyEnds } from '../../../src/lib/collector/orderlyEnds.ts';
 import type { Outcome, StoreConnection, Work } from '../../../src/lib/collector/store.ts';
 import type { Sample } from '../../../src/lib/sample.ts';
 import { testIdentity } from '../../support/collector.ts';
 import { type TestDatabase, testDatabase, testFlavours } from '../../support/database.ts';
 import { type HalfOpenProxy, halfOpenProxy } from '../../support/halfOpenProxy.ts';
+import { temporaryFolder } from '../../support/temporaryFolder.ts';
 
 const NOW_US = Date.now() * 1000;
 const RUN_US = NOW_US - 10e6;
@@ -152,6 +155,30 @@ describe.each(testFlavours)('DatabaseStore on %s', (flavour) => {
     connection.destroy();
     await expect(hanging).rejects.toThrow();
     expect(await count()).toBe(150);
+  });
+
+  it('tells that an earlier run was stopped in order while the database was away, once anything of it is stored', async () => {
+    const { folder, remove } = temporaryFolder();
+    const ends = () => new OrderlyEnds(join(folder, 'ends.json'));
+    const [batch] = makeBatches(samples(1)) as [Batch];
+    const connection = await connect();
+    await store(connection, [batch]);
+    connection.destroy();
+    const stored = { runUs: RUN_US, endUs: NOW_US + 1e6 };
+    const unknown = { runUs: NOW_US + 2e6, endUs: NOW_US + 3e6 };
+    ends().add(stored);
+    ends().add(unknown);
+    const next = { ...identity, startedAtUs: NOW_US + 4e6 };
+    open.push(await new DatabaseStore(proxy.target, next, { ends: ends() }).open());
+    expect(ends().untold).toEqual([unknown]);
+    const { rows } = await db.client.query(
+      'SELECT is_last, (extract(epoch FROM stopped_at) * 1e6)::bigint AS us FROM kw.collector_runs ORDER BY started_at',
+    );
+    expect(rows).toEqual([
+      { is_last: false, us: stored.endUs },
+      { is_last: true, us: null },
+    ]);
+    remove();
   });
 
   it('sets rows aside that the server refuses, and stores the rest of the batch', async () => {

@@ -277,6 +277,7 @@ stored 0 values, refused 1 line
     expect(await stderr(['push', '--file', '/does/not/exist'])).toMatch(
       /^kw: cannot read \/does\/not\/exist: no such file or directory$/m,
     );
+    expect(await stderr(['push', 'm', '1', '--tz', 'Mars'])).toMatch(/^kw: .*Mars/);
     expect(await stderr(['push', 'm', '1'])).toMatch(/cannot be reached/);
     const reader = `kw_test_reader_${process.pid}`;
     await db.client.query(`CREATE ROLE ${reader} LOGIN PASSWORD 'secret' IN ROLE kw_reader`);
