@@ -38,6 +38,8 @@ const RETRY_MS = 1_000;
 const PROMOTIONS_EVERY_MS = 5_000;
 /** A server that says nothing for that long is left, and tried again. */
 const SILENCE_MS = 10_000;
+/** For telling the last counters, at the end. */
+const STOP_PATIENCE_MS = 1_000;
 /** A lease does not last that long without a beat; then a new connection is worth more than patience. */
 const BEAT_SILENCE_MS = 3_000;
 
@@ -77,7 +79,7 @@ export class DatabaseLink {
     this.#stopped = true;
     this.#wake?.();
     const client = this.#client;
-    const giveUp = setTimeout(() => client && destroyClient(client), 500);
+    const giveUp = setTimeout(() => client && destroyClient(client), STOP_PATIENCE_MS);
     await this.#finished;
     clearTimeout(giveUp);
   }

@@ -88,8 +88,13 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     async settle() {
       feed.pause();
       await untilFramesAreRead(collector, feed);
-      const code = await collector.stop();
       return withClient(database, async (client) => {
+        // The link by which the collector tells its counters comes back up to a second after the writer's.
+        await waitUntil(async () => {
+          const { rows } = await client.query("SELECT counters ? 'read' AS told FROM kw.collectors");
+          return rows[0]?.told === true;
+        });
+        const code = await collector.stop();
         const stored = await storedIn(client);
         const { rows } = await client.query(
           `SELECT counters, (SELECT coalesce(sum(samples), 0)::int FROM kw.collector_losses) AS told FROM kw.collectors`,
