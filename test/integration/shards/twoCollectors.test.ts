@@ -63,6 +63,8 @@ describe('two collectors', () => {
     const two = await start('two', { url: proxy.target.url });
     await shared('one', 'two');
     const shares = await sharesOf(db.client);
+    const told = one.log().flatMap(({ msg, devices }) => (msg === 'devices are shared' ? [devices] : []));
+    expect(told).toEqual([DEVICES, shares.one]);
     await sleep(2_000);
     const readBefore = (await two.counters()).read;
 

@@ -40,7 +40,7 @@ export interface SharingSurroundings {
   readonly setTimer: (delayMs: number, callback: () => void) => () => void;
   /** What is to be read, or owned, may have changed; the latter at `sinceUs`, of the clock of timestamps. */
   readonly onChange: (sinceUs: number) => void;
-  /** There is a new epoch, with so many members; in the one in force this collector owns so many devices. */
+  /** There is a new epoch, with so many members; in it this collector owns so many devices. */
   readonly onEpoch: (told: { epoch: number; members: number; owned: number }) => void;
   /** Timestamps are taken on the database's clock from now on (offset), or not any more (0). */
   readonly onClock: (correctionUs: number) => void;
@@ -120,18 +120,20 @@ export class Sharing {
     const inForce = this.#history.at(nowUs);
     const reading = this.#history.from(nowUs - OVERLAP_US);
     const epochs = reading.length === 0 ? [undefined] : reading;
+    const owned = this.#ownedIn([inForce]);
+    this.#owned = sharedDevices(owned);
+    return { read: this.#ownedIn(epochs), owned };
+  }
+
+  /** What is this collector's in any of these epochs, and what hangs on its machine alone. */
+  #ownedIn(epochs: readonly (ShardEpoch | undefined)[]): MetricEntry[] {
     const { only } = this.#options;
     const offered = only && new Set(this.#offer.groups.flatMap(({ devices }) => devices));
-    const may = ({ deviceId, driver, url }: MetricEntry) =>
-      offered === undefined || offered.has(deviceId) || driver.isLocal?.(url) === true;
-    const isOwn = (entry: MetricEntry, epoch: ShardEpoch | undefined) =>
-      entry.driver.isLocal?.(entry.url) === true || this.#history.isOwn(entry.deviceId, epoch);
-    const mine = this.#entries.filter(may);
-    const owned = mine.filter((entry) => isOwn(entry, inForce));
-    this.#owned = new Set(
-      owned.filter(({ driver, url }) => !driver.isLocal?.(url)).map(({ deviceId }) => deviceId),
-    ).size;
-    return { read: mine.filter((entry) => epochs.some((epoch) => isOwn(entry, epoch))), owned };
+    return this.#entries.filter(({ deviceId, driver, url }) => {
+      if (driver.isLocal?.(url)) return true;
+      if (offered !== undefined && !offered.has(deviceId)) return false;
+      return epochs.some((epoch) => this.#history.isOwn(deviceId, epoch));
+    });
   }
 
   /** On the link to the database, whenever it has a moment: beats when it is due. */
@@ -298,7 +300,10 @@ export class Sharing {
     this.#save();
     this.#changed();
     const { last } = this.#history;
-    if (last) this.#around.onEpoch({ epoch: last.epoch, members: last.members.length, owned: this.#owned });
+    if (last) {
+      const owned = sharedDevices(this.#ownedIn([last]));
+      this.#around.onEpoch({ epoch: last.epoch, members: last.members.length, owned });
+    }
   }
 
   #learnOffer(fingerprint: string, groups: readonly ShardGroup[]): void {
@@ -341,4 +346,10 @@ export class Sharing {
     const offers = new Map([...this.#offers].filter(([fingerprint]) => named.has(fingerprint)));
     writeShare(file, { epochs, offers });
   }
+}
+
+/** How many devices that is, without those that hang on one machine alone. */
+function sharedDevices(entries: readonly MetricEntry[]): number {
+  const shared = entries.filter(({ driver, url }) => !driver.isLocal?.(url));
+  return new Set(shared.map(({ deviceId }) => deviceId)).size;
 }
