@@ -152,7 +152,7 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000 }, () => {
     const [pending = 0] = await oar.submit({ types: ['monitor=always.*'], ...share });
     await waitUntil(async () => (await isRunning(first)) && (await isRunning(second)));
     const enabled = [`${first} node-1 wattmetre.*`, `${second} node-1 .*`, `${second} node-1 board.*`];
-    await waitUntil(async () => (await promoted()).length === 3, 4_000);
+    await waitUntil(async () => (await promoted()).length === 3);
     expect(await promoted()).toEqual(enabled.sort());
     expect((await oar.stat(pending))[0]?.state).toBe('Waiting');
     expect(await knownTimes('nodetime_by_job', first, second, pending)).toEqual(
@@ -164,7 +164,7 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000 }, () => {
     await oar.cancel(pending);
     await oar.cancel(second);
     await waitUntil(async () => !(await isRunning(second)));
-    await waitUntil(async () => (await promoted()).length === 1, 4_000);
+    await waitUntil(async () => (await promoted()).length === 1);
     expect(await promoted()).toEqual([`${first} node-1 wattmetre.*`]);
     expect(await query("SELECT FROM kw.promoted_metrics WHERE metric_id = 'by_hand'")).toHaveLength(1);
     expect(await query('SELECT FROM kw.nodetime_by_job WHERE job_id = $1', pending)).toEqual([]);
@@ -190,7 +190,7 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000 }, () => {
     await ofOar.query('INSERT INTO job_types (job_id, type) SELECT $1, unnest($2::text[])', [job, hostile]);
     await oar.run('oarresume', [String(job)], 'root');
     await waitUntil(() => isRunning(job));
-    await waitUntil(async () => (await promoted()).length === 3, 4_000);
+    await waitUntil(async () => (await promoted()).length === 3);
     expect(await query('SELECT DISTINCT device_id FROM kw.promoted_metrics')).toEqual([
       { device_id: expect.stringMatching(/^node-\d$/) },
     ]);
@@ -228,7 +228,7 @@ describe.skipIf(skipped)('jobs of OAR', { timeout: 180_000 }, () => {
     }
     expect(moving).toBeGreaterThan(5);
 
-    await waitUntil(async () => (await promoted()).length === 0, LATE_S * 1_000);
+    await waitUntil(async () => (await promoted()).length === 0);
     const jobs = (await oarQuery(`SELECT job_id FROM jobs WHERE job_id > ${from}`)).map(({ job_id }) =>
       Number(job_id),
     );
